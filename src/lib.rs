@@ -1,0 +1,5 @@
+//! The core of decentralized edge FaaS: Kademlia and the routing of function calls as one state machine.
+
+pub mod draws;
+pub mod key;
+pub mod time;
