@@ -76,10 +76,9 @@ impl Provider {
         };
     }
 
-    /// As [`Provider::report`], by the local runtime, which knows of every attempt.
+    /// As [`Provider::report`], by the local runtime.
     pub(super) fn report_local(&mut self, now: Time, capacity: Capacity, pause: Duration) {
         self.local = true;
-        self.unseen = 0;
         self.report(now, capacity, pause);
     }
 
@@ -165,6 +164,8 @@ pub(super) struct Entry {
     pub(super) fresh_until: Option<Time>,
     /// Until then "nobody provides it" is believed.
     pub(super) negative_until: Time,
+    /// Nobody answered the last look-up.
+    pub(super) unheard: bool,
     pub(super) lookup: Option<Lookup>,
     /// Calls that wait for a provider, in the order they came in.
     pub(super) waiting: VecDeque<(Time, CallId)>,
@@ -266,6 +267,7 @@ impl Cache {
                 providers: Vec::new(),
                 fresh_until: None,
                 negative_until: Time::MIN,
+                unheard: false,
                 lookup: None,
                 waiting: VecDeque::new(),
                 maps: SmallVec::new(),

@@ -6,7 +6,7 @@ use super::attempt::Win;
 use super::choose::{Pick, choose};
 use super::router::{Env, Router};
 use super::timers::Key;
-use crate::context::Context;
+use crate::context::{Capacity, Context};
 use crate::draws::Purpose;
 use crate::io::{
     AttemptFailure, AttemptId, AttemptKind, CacheResult, Call, CallId, CallOutcome, CallReport, MapId, Output,
@@ -23,8 +23,11 @@ const MAX_DOUBLINGS: u32 = 20;
 pub(super) enum Wait {
     /// Nothing.
     No,
-    /// A look-up: no provider that lives is known.
-    Lookup,
+    /// A look-up: no provider is known that could be tried.
+    Lookup {
+        /// Then those that failed are tried again, although it is not over.
+        until: Time,
+    },
     /// Room at a provider.
     Window,
     /// The end of a pause: all providers have failed.
@@ -50,6 +53,8 @@ pub(super) struct CallState {
     pub(super) idempotent: bool,
     pub(super) replayable: bool,
     pub(super) map: Option<MapId>,
+    /// The local runtime had room when the call came in.
+    local_room: bool,
     /// Where `static` sends it.
     pub(super) assigned: Option<PeerHandle>,
     /// A copy of it was made.
@@ -97,6 +102,7 @@ impl CallState {
             idempotent: call.idempotent.unwrap_or(idempotent),
             replayable: call.replayable,
             map: None,
+            local_room: call.local.is_some_and(|local| !full(&local)),
             assigned: None,
             copied: false,
             received: now,
@@ -132,7 +138,7 @@ impl CallState {
     pub(super) fn set_wait(&mut self, now: Time, wait: Wait) {
         if self.first.is_none() {
             let waited = now.since(self.wait_since);
-            if self.wait == Wait::Lookup {
+            if matches!(self.wait, Wait::Lookup { .. }) {
                 self.lookup += waited;
             } else {
                 self.dispatch += waited;
@@ -211,13 +217,18 @@ impl Router {
         if self.calls.contains_key(&id) {
             return;
         }
-        let policy = call.policy.unwrap_or(env.config().anycall);
+        let policy = match call.policy.unwrap_or(env.config().anycall) {
+            // It passes no node: a driver that asks for it here means its own runtime.
+            AnycallPolicy::Direct => AnycallPolicy::LocalOnly,
+            policy => policy,
+        };
         let idempotent = env.cx.functions.get(call.function).idempotent;
         let mut state = CallState::new(env.now, call, policy, idempotent);
         self.local(env, call.function, call.local);
         self.pump(env, call.function);
+        let (me, now) = (self.me, env.now);
         let entry = self.entry(env, call.function);
-        let local_only = matches!(policy, AnycallPolicy::LocalOnly | AnycallPolicy::Direct);
+        let local_only = policy == AnycallPolicy::LocalOnly;
         let negative = if local_only {
             call.local.is_none()
         } else {
@@ -225,9 +236,9 @@ impl Router {
         };
         let fresh = entry.fresh_until.is_some_and(|until| until > env.now);
         // With room in the local runtime nobody else need be known.
-        let free_here = call.local.is_some_and(|local| match policy {
-            AnycallPolicy::LocalFirst => local.running.saturating_add(local.queued) < local.slots,
-            AnycallPolicy::Nearest => !local.is_full(),
+        let free_here = entry.provider(me).is_some_and(|local| match policy {
+            AnycallPolicy::LocalFirst => local.has_free_slot(),
+            AnycallPolicy::Nearest => local.closed(now).is_none(),
             _ => false,
         });
         state.cache = if negative {
@@ -309,7 +320,13 @@ impl Router {
             Pick::One(peer) => {
                 self.start(env, id, peer, kind);
             }
-            Pick::Closed(_) if matches!(ask.policy, AnycallPolicy::LocalOnly | AnycallPolicy::Direct) => {
+            Pick::Closed(_)
+                if ask.policy == AnycallPolicy::LocalOnly && call.local_room && call.made == 0 =>
+            {
+                // The runtime's own word counts more than what is reckoned from here.
+                self.start(env, id, self.me, kind);
+            }
+            Pick::Closed(_) if ask.policy == AnycallPolicy::LocalOnly => {
                 self.finish(env.cx, env.now, id, CallOutcome::Rejected, None);
             }
             Pick::Closed(_) => self.wait_for_room(env, id),
@@ -337,7 +354,7 @@ impl Router {
             return;
         };
         let function = call.function;
-        let local_only = matches!(call.policy, AnycallPolicy::LocalOnly | AnycallPolicy::Direct);
+        let local_only = call.policy == AnycallPolicy::LocalOnly;
         if !local_only && !call.looked_up {
             call.looked_up = true;
             self.look_up(env, function, Some(id));
@@ -368,17 +385,26 @@ impl Router {
             .any(|provider| !self.health.get(provider.health).dead);
         let looking = entry.lookup.is_some() && !local_only;
         let none = entry.providers.is_empty() || local_only && !alive;
-        if looking && !alive {
-            self.wait(env.now, id, Wait::Lookup);
+        if looking {
+            // A look-up that meets dead peers takes long: do not wait for its end if somebody may be tried again.
+            let patience = if alive {
+                env.config().backoff_max
+            } else {
+                Duration::MAX
+            };
+            let until = env.now.saturating_add(patience.max(Duration::from_micros(1)));
+            if until < Time::MAX {
+                self.timers.add(until, Key::Backoff(id));
+            }
+            self.wait(env.now, id, Wait::Lookup { until });
             self.probe_dead(env, function);
             return;
         }
         if none {
             // Whether nobody answered or nobody provides it, the look-up's end has told.
-            let unheard = entry.negative_until <= env.now && call.last_failure.is_none() && !local_only;
             let outcome = match call.last_failure {
                 Some(_) => call.verdict(),
-                None if unheard => CallOutcome::Unreachable,
+                None if entry.unheard && !local_only => CallOutcome::Unreachable,
                 None => CallOutcome::NotFound,
             };
             let ttl = env.config().negative_ttl;
@@ -395,13 +421,12 @@ impl Router {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        call.rounds += 1;
-        if call.rounds >= config.max_attempts.max(1) {
+        if call.rounds + 1 >= config.max_attempts.max(1) {
             let outcome = call.verdict();
             self.finish(env.cx, env.now, id, outcome, None);
             return;
         }
-        call.excluded.clear();
+        call.rounds += 1;
         let pause = backoff(env, Purpose::BACKOFF, id, call.rounds);
         let until = env.now.saturating_add(pause);
         self.timers.add(until, Key::Backoff(id));
@@ -411,10 +436,12 @@ impl Router {
 
     /// A pause, or the wait for answers on load, is over.
     pub(super) fn pause_over(&mut self, env: &mut Env<'_, '_>, at: Time, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         let function = call.function;
         match call.wait {
-            Wait::Backoff { until } if until == at => {}
+            Wait::Backoff { until } | Wait::Lookup { until } if until == at => call.excluded.clear(),
             Wait::Load { until } if until == at => {
                 let avoid = env.config().avoid;
                 for peer in call.asked.iter().filter(|peer| !call.answered.contains(peer)) {
@@ -517,8 +544,9 @@ impl Router {
         match call.wait {
             Wait::No | Wait::Pool => return,
             Wait::Window => self.queued = self.queued.saturating_sub(1),
-            Wait::Backoff { until } | Wait::Load { until } => self.timers.remove(until, Key::Backoff(id)),
-            Wait::Lookup => {}
+            Wait::Backoff { until } | Wait::Load { until } | Wait::Lookup { until } => {
+                self.timers.remove(until, Key::Backoff(id));
+            }
         }
         call.set_wait(now, Wait::No);
         let place = (call.received, id);
@@ -529,14 +557,15 @@ impl Router {
         }
     }
 
-    /// Takes the next step of all calls of a function that wait for `reason`.
-    pub(super) fn advance_waiting(&mut self, env: &mut Env<'_, '_>, function: FunctionHandle, reason: Wait) {
+    /// Takes the next step of all calls of a function that wait for a look-up.
+    pub(super) fn advance_waiting(&mut self, env: &mut Env<'_, '_>, function: FunctionHandle) {
         let Some(entry) = self.cache.get(function) else {
             return;
         };
         let waiting: Vec<CallId> = entry.waiting.iter().map(|(_, id)| *id).collect();
         for id in waiting {
-            if self.calls.get(&id).is_some_and(|call| call.wait == reason) {
+            let call = self.calls.get(&id);
+            if call.is_some_and(|call| matches!(call.wait, Wait::Lookup { .. })) {
                 self.advance(env, id);
             }
         }
@@ -601,6 +630,11 @@ impl Router {
             self.map_item_done(cx, map, id);
         }
     }
+}
+
+/// True when one call more would be refused.
+fn full(capacity: &Capacity) -> bool {
+    capacity.running.saturating_add(capacity.queued) >= capacity.slots.saturating_add(capacity.queue_limit)
 }
 
 /// The `round`-th pause (from 1): exponential, with half of it drawn ("equal jitter").

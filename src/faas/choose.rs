@@ -53,7 +53,7 @@ enum Standing {
 
 impl Ask<'_> {
     fn standing(&self, provider: &Provider, health: &Health) -> Standing {
-        let local_only = matches!(self.policy, AnycallPolicy::LocalOnly | AnycallPolicy::Direct);
+        let local_only = self.policy == AnycallPolicy::LocalOnly;
         if local_only && provider.peer != self.me {
             return Standing::Unusable;
         }

@@ -15,6 +15,11 @@ mod policy;
 mod router;
 mod timers;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use config::{Config, Discovery};
 pub use policy::{AnycallPolicy, ManycallPolicy, UnknownPolicy};
 

@@ -205,7 +205,7 @@ impl Router {
             }
         }
         if news {
-            self.advance_waiting(env, function, Wait::Lookup);
+            self.advance_waiting(env, function);
             self.pump(env, function);
         }
     }
@@ -243,8 +243,8 @@ impl Router {
         entry.fresh_until = Some(env.now.saturating_add(ttl));
         if entry.providers.is_empty() {
             // Somebody must have been asked before "nobody provides it" can be believed.
-            let unheard = outcome == LookupOutcome::Failed && messages > 0;
-            let ttl = if unheard {
+            entry.unheard = outcome == LookupOutcome::Failed && messages > 0;
+            let ttl = if entry.unheard {
                 Duration::ZERO
             } else {
                 config.negative_ttl
@@ -252,11 +252,12 @@ impl Router {
             entry.negative_until = env.now.saturating_add(ttl);
         } else {
             entry.negative_until = Time::MIN;
+            entry.unheard = false;
         }
         if let Some(call) = lookup.starter.and_then(|starter| self.calls.get_mut(&starter)) {
             call.lookup_messages = call.lookup_messages.saturating_add(messages);
         }
-        self.advance_waiting(env, function, Wait::Lookup);
+        self.advance_waiting(env, function);
         self.pump(env, function);
     }
 
