@@ -86,8 +86,8 @@ pub(super) struct CallState {
     only_refused: bool,
     /// An attempt of it may have run.
     pub(super) doubtful: bool,
-    /// A look-up ended within its life.
-    looked_up: bool,
+    /// Look-ups within its life: 1 before its first attempt, 2 after it.
+    looked_up: u8,
     pub(super) lookup_messages: u32,
     /// The attempt whose answer is on its way to the user.
     pub(super) head: Option<AttemptId>,
@@ -123,7 +123,7 @@ impl CallState {
             last_failure: None,
             only_refused: true,
             doubtful: false,
-            looked_up: false,
+            looked_up: 0,
             lookup_messages: 0,
             head: None,
         }
@@ -355,8 +355,10 @@ impl Router {
         };
         let function = call.function;
         let local_only = call.policy == AnycallPolicy::LocalOnly;
-        if !local_only && !call.looked_up {
-            call.looked_up = true;
+        // Once to find anybody, once more when all that were found have failed.
+        let wanted = if call.made == 0 { 1 } else { 2 };
+        if !local_only && call.looked_up < wanted {
+            call.looked_up = wanted;
             self.look_up(env, function, Some(id));
         }
         let Some(call) = self.calls.get(&id) else { return };
