@@ -373,11 +373,8 @@ impl Router {
                 self.start(env, id, peer, kind);
                 return;
             }
-            Pick::Closed(_) if !local_only => {
-                self.wait_for_room(env, id);
-                return;
-            }
-            _ => {}
+            // Full as well as failing: a pause will do.
+            Pick::Closed(_) | Pick::None => {}
         }
         let me = self.me;
         let alive = entry

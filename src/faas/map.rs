@@ -562,7 +562,7 @@ impl Router {
         let Some(entry) = self.cache.get(map.function) else {
             return;
         };
-        let Some((quick, quick_time)) = self.free_slot(env, map, entry) else {
+        let Some((quick, free, quick_time)) = self.free_slot(env, map, entry) else {
             return;
         };
         let slots = |provider: &Provider| provider.capacity.map_or(1, |capacity| capacity.slots).max(1);
@@ -578,9 +578,10 @@ impl Router {
         if backlog <= quick_time.as_nanos().saturating_add(slow_rtt.as_nanos()) {
             return;
         }
-        let slow = slow.peer;
+        let most = slow.in_flight - slots(slow);
+        let (slow, patience) = (slow.peer, slow_rtt.saturating_mul(2) + env.probe_interval());
         let mut on_their_way = 0;
-        let mut last = None;
+        let mut last = VecDeque::new();
         for attempt_id in &map.live {
             let Some(attempt) = self.attempts.get(attempt_id) else {
                 continue;
@@ -588,21 +589,28 @@ impl Router {
             match attempt.reclaimed {
                 Some(until) if until > env.now => on_their_way += 1,
                 Some(_) => {}
-                None if attempt.peer == slow && !attempt.orphan => last = Some(*attempt_id),
+                None if attempt.peer == slow && !attempt.orphan => {
+                    last.push_back(*attempt_id);
+                    if last.len() > most.min(free) as usize {
+                        last.pop_front();
+                    }
+                }
                 None => {}
             }
         }
-        // One at a time: the estimate is no better than that.
-        let Some(last) = last.filter(|_| on_their_way == 0) else {
-            return;
-        };
-        if let Some(attempt) = self.attempts.get_mut(&last) {
-            let patience = slow_rtt.saturating_mul(2) + env.cx.config.faas.probe_interval;
-            attempt.reclaimed = Some(env.now.saturating_add(patience));
-            env.cx.emit(Output::CancelAttempt {
-                attempt: last,
-                only_queued: true,
-            });
+        // No more than can run at once there.
+        for id in last
+            .into_iter()
+            .rev()
+            .take(free.saturating_sub(on_their_way) as usize)
+        {
+            if let Some(attempt) = self.attempts.get_mut(&id) {
+                attempt.reclaimed = Some(env.now.saturating_add(patience));
+                env.cx.emit(Output::CancelAttempt {
+                    attempt: id,
+                    only_queued: true,
+                });
+            }
         }
     }
 
@@ -614,17 +622,24 @@ impl Router {
         (service / 2).saturating_add(service.saturating_mul(waiting) / i64::from(slots))
     }
 
-    /// The quickest provider with a free slot, and how long an item takes there.
-    fn free_slot(&self, env: &Env<'_, '_>, map: &MapState, entry: &Entry) -> Option<(PeerHandle, Duration)> {
+    /// The quickest provider with free slots, how many, and how long an item takes there.
+    fn free_slot(
+        &self,
+        env: &Env<'_, '_>,
+        map: &MapState,
+        entry: &Entry,
+    ) -> Option<(PeerHandle, u32, Duration)> {
         entry
             .providers
             .iter()
-            .filter(|provider| {
+            .filter(|provider| self.windows(env.cx, env.now, map, provider).1 > 0)
+            .map(|provider| {
                 let slots = provider.capacity.map_or(1, |capacity| capacity.slots);
-                provider.in_flight < slots && self.windows(env.cx, env.now, map, provider).1 > 0
+                let free = slots.saturating_sub(provider.in_flight);
+                (provider.peer, free, self.expected(provider))
             })
-            .map(|provider| (provider.peer, self.expected(provider)))
-            .min_by_key(|(_, expected)| *expected)
+            .filter(|(_, free, _)| *free > 0)
+            .min_by_key(|(.., expected)| *expected)
     }
 
     /// No items are left to give out: free providers get copies of the items that take too long.

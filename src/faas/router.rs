@@ -492,6 +492,8 @@ impl Router {
             let choice = choose(entry, &self.health, &ask, &mut stream);
             match choice.pick {
                 Pick::One(_) if !matches!(call.wait, Wait::Load { .. }) => self.advance(env, id),
+                // Those that were full have died meanwhile.
+                Pick::None if call.wait == Wait::Window => self.advance(env, id),
                 // The others could not be served either.
                 _ if call.excluded.is_empty() && !matches!(call.wait, Wait::Load { .. }) => break,
                 _ => at += 1,
@@ -519,6 +521,9 @@ impl Router {
 
     /// Sets the timer for the next closed provider that opens, if anybody waits for it.
     pub(super) fn arm_opening(&mut self, env: &Env<'_, '_>, function: FunctionHandle) {
+        if !self.wanted.contains(&function) {
+            return;
+        }
         let Some(entry) = self.cache.get_mut(function) else {
             return;
         };

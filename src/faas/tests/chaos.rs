@@ -4,8 +4,8 @@ use crate::context::{self, Capacity, Context, FunctionTable, Outputs, Timing};
 use crate::draws::Draws;
 use crate::faas::{AnycallPolicy, Discovery, Faas, ManycallPolicy};
 use crate::io::{
-    AttemptEvent, AttemptFailure, AttemptId, AttemptReport, Call, CallId, CallReport, Map, MapId, Output,
-    Started,
+    AttemptEvent, AttemptFailure, AttemptId, AttemptReport, Call, CallId, CallOutcome, CallReport, Map,
+    MapId, Output, Started,
 };
 use crate::kad::Kad;
 use crate::key::{FunctionHandle, KeyTable, PeerHandle};
@@ -405,6 +405,103 @@ impl Driver {
         }
         assert_eq!(self.faas.next_timeout(), None);
     }
+}
+
+/// One call, two known providers.
+fn one_call(idempotent: bool, replayable: bool) -> (Driver, CallId) {
+    let mut driver = Driver::new(false, 10);
+    let call = driver.call(0, 60_000, Some(idempotent), replayable);
+    let id = call.id;
+    driver.input(|faas, cx, now, kad| faas.call(cx, now, kad, Box::new(call)));
+    driver.apply(Op::Resolved {
+        function: 0,
+        providers: vec![1, 2],
+        done: true,
+    });
+    (driver, id)
+}
+
+fn tell(driver: &mut Driver, attempt: usize, event: AttemptEvent) {
+    let id = driver.attempts[attempt].0;
+    driver.input(|faas, cx, now, kad| faas.attempt(cx, now, kad, id, event));
+}
+
+fn failed(reason: AttemptFailure, started: Started) -> AttemptEvent {
+    AttemptEvent::Failed {
+        reason,
+        started,
+        capacity: None,
+    }
+}
+
+#[test]
+fn nothing_is_retried_after_the_first_byte_of_the_answer() {
+    let (mut driver, id) = one_call(true, true);
+    tell(&mut driver, 0, AttemptEvent::Sent);
+    tell(&mut driver, 0, AttemptEvent::Head);
+    tell(&mut driver, 0, failed(AttemptFailure::Lost, Started::Yes));
+    assert_eq!(driver.ended[&id].outcome, CallOutcome::Truncated);
+    assert_eq!(driver.attempts.len(), 1);
+}
+
+#[test]
+fn a_body_that_is_not_kept_is_sent_once() {
+    let (mut driver, id) = one_call(true, false);
+    // The dial failed: nobody has read of it.
+    tell(&mut driver, 0, failed(AttemptFailure::Dial, Started::No));
+    assert_eq!(driver.attempts.len(), 2);
+    tell(&mut driver, 1, AttemptEvent::Sent);
+    let full = AttemptFailure::Full { retry_after: None };
+    tell(&mut driver, 1, failed(full, Started::No));
+    assert_eq!(driver.ended[&id].outcome, CallOutcome::Unreachable);
+    assert_eq!(driver.attempts.len(), 2);
+}
+
+#[test]
+fn a_refusal_is_retried_even_if_the_call_must_not_run_twice() {
+    let (mut driver, id) = one_call(false, true);
+    tell(&mut driver, 0, AttemptEvent::Sent);
+    tell(
+        &mut driver,
+        0,
+        failed(AttemptFailure::Full { retry_after: None }, Started::No),
+    );
+    assert_eq!(driver.attempts.len(), 2);
+    tell(&mut driver, 1, failed(AttemptFailure::Runtime, Started::Maybe));
+    assert_eq!(driver.ended[&id].outcome, CallOutcome::Unknown);
+}
+
+#[test]
+fn who_waits_for_room_at_a_provider_that_dies_looks_for_another() {
+    let (mut driver, id) = one_call(true, true);
+    for attempt in 0..2 {
+        tell(
+            &mut driver,
+            attempt,
+            failed(
+                AttemptFailure::Full {
+                    retry_after: Some(Duration::from_secs(30)),
+                },
+                Started::No,
+            ),
+        );
+    }
+    driver.apply(Op::Disconnected(1));
+    driver.apply(Op::Disconnected(2));
+    assert_eq!(driver.attempts.len(), 2);
+    driver.apply(Op::Resolved {
+        function: 0,
+        providers: vec![1, 2, 3],
+        done: true,
+    });
+    assert_eq!(driver.attempts.len(), 3);
+    let finished = AttemptEvent::Finished {
+        status: 200,
+        timing: Timing::default(),
+        capacity: Capacity::default(),
+    };
+    tell(&mut driver, 2, finished);
+    assert_eq!(driver.ended[&id].provider, Some(PeerHandle::new(3)));
 }
 
 proptest! {
