@@ -2,4 +2,6 @@
 
 pub mod draws;
 pub mod key;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 pub mod time;
