@@ -12,4 +12,6 @@ pub mod io;
 pub mod kad;
 pub mod key;
 pub mod peer;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 pub mod time;
