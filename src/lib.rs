@@ -2,4 +2,6 @@
 
 pub mod draws;
 pub mod key;
+#[cfg(feature = "results")]
+pub mod results;
 pub mod time;
