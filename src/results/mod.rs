@@ -19,7 +19,7 @@
 //!     seed: 42,
 //! };
 //! let mut run = RunWriter::new(MemoryFolder::default(), context.source)?;
-//! let mut repetition = RepetitionWriter::new(&context, RepetitionPlan::default(), &mut MemoryScratch)?;
+//! let mut repetition = RepetitionWriter::new(&context, &RepetitionPlan::default(), &mut MemoryScratch)?;
 //! // repetition.call(&record)?; repetition.lookup(&record)?; …
 //! run.append(repetition.finish()?)?;
 //! let (folder, written) = run.finish()?;
@@ -30,19 +30,24 @@
 mod cell;
 mod column;
 mod hash;
+mod latency_log;
 mod parts;
 mod record;
+mod summary;
+mod timeline;
 mod word;
 mod writer;
 
 pub use cell::{Cell, Name, Row};
 pub use column::{Column, SHARED_COLUMNS, Table};
 pub use hash::{FileEntry, file_entry, run_hash, run_id, sha256_hex};
+pub use latency_log::LATENCY_LOG;
 pub use parts::{CallParts, CallTimes};
 pub use record::{
     AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
     TimelineRecord,
 };
+pub use summary::{Fault, MedianInterval, Overall, RepetitionSummary, Statistic, Summary, median_interval};
 pub use word::{
     AttemptKind, AttemptOutcome, CacheState, EventKind, LinkMoment, LookupOutcome, LookupPurpose, Outcome,
     Source, TrafficClass, UnknownWord,

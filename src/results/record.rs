@@ -6,6 +6,7 @@
 
 use super::cell::{Cell, Name, Row};
 use super::column::{Column, Table};
+use super::parts::CallParts;
 use super::word::{
     AttemptKind, AttemptOutcome, CacheState, EventKind, LinkMoment, LookupOutcome, LookupPurpose, Outcome,
 };
@@ -268,35 +269,35 @@ record! {
         second: i64 ["s"],
         /// Calls that were due in it.
         offered: u64 ["count"],
-        /// Calls that ended in it with this outcome; the same for the columns up to `unfinished`.
+        /// Calls that ended in it as `ok`; so for each outcome.
         ok: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `function_error`.
         function_error: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `not_found`.
         not_found: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `unavailable`.
         unavailable: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `rejected`.
         rejected: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `timeout`.
         timeout: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `unreachable`.
         unreachable: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `unknown`.
         unknown: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `truncated`.
         truncated: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `entry_down`.
         entry_down: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `entry_lost`.
         entry_lost: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `cancelled`.
         cancelled: u64 ["count"],
-        /// See `ok`.
+        /// Calls that ended in it as `unfinished`.
         unfinished: u64 ["count"],
-        /// Median latency of the `ok` calls that ended in it, within 0.8 %; empty if there were none.
+        /// Median latency of the `ok` calls that ended in it, within 0.4 %; empty if there were none.
         p50_us: Option<i64> ["us"],
-        /// Their 95th percentile, within 0.8 %.
+        /// Their 95th percentile, within 0.4 %.
         p95_us: Option<i64> ["us"],
         /// Calls that were due and had not ended when the second ended.
         in_flight: u64 ["count"],
@@ -382,5 +383,73 @@ record! {
         high: Option<f64> ["unit"],
         /// How `value`, `low` and `high` were made.
         method: Name<'a> ["text"],
+    }
+}
+
+impl<'a> CallRecord<'a> {
+    /// The record of a call with these times; what is not given is zero or empty, to be filled by
+    /// `CallRecord { attempts: 1, ..CallRecord::new(…) }`.
+    pub fn new(
+        call: u64,
+        phase: Name<'a>,
+        function: Name<'a>,
+        entry: Name<'a>,
+        policy: Name<'a>,
+        outcome: Outcome,
+        parts: &CallParts,
+    ) -> Self {
+        CallRecord {
+            phase,
+            call,
+            map: None,
+            item: None,
+            function,
+            entry,
+            provider: None,
+            policy,
+            scheduled_us: parts.scheduled_us,
+            sent_us: parts.sent_us,
+            done_us: parts.done_us,
+            latency_us: parts.latency_us,
+            lag_us: parts.lag_us,
+            lookup_us: parts.lookup_us,
+            dispatch_us: parts.dispatch_us,
+            retry_us: parts.retry_us,
+            connect_us: parts.connect_us,
+            network_us: parts.network_us,
+            queue_us: parts.queue_us,
+            cold_us: parts.cold_us,
+            exec_us: parts.exec_us,
+            cache: None,
+            forwards: 0,
+            messages: 0,
+            attempts: 0,
+            executions: 0,
+            wasted_exec_us: 0,
+            request_bytes: 0,
+            response_bytes: None,
+            status: None,
+            outcome,
+            error: None,
+        }
+    }
+
+    /// The time columns.
+    pub fn parts(&self) -> CallParts {
+        CallParts {
+            scheduled_us: self.scheduled_us,
+            sent_us: self.sent_us,
+            done_us: self.done_us,
+            latency_us: self.latency_us,
+            lag_us: self.lag_us,
+            lookup_us: self.lookup_us,
+            dispatch_us: self.dispatch_us,
+            retry_us: self.retry_us,
+            connect_us: self.connect_us,
+            network_us: self.network_us,
+            queue_us: self.queue_us,
+            cold_us: self.cold_us,
+            exec_us: self.exec_us,
+        }
     }
 }

@@ -3,7 +3,10 @@
 use super::cell::{Name, Row};
 use super::column::Table;
 use super::hash::{FileEntry, HashingWriter, run_hash};
+use super::latency_log::{self, LATENCY_LOG};
 use super::record::{AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record};
+use super::summary::{LatencyLog, RepetitionSummary, Summarizer, Summary};
+use super::timeline::Timeline;
 use super::word::{Source, TrafficClass};
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
@@ -180,6 +183,8 @@ pub struct RepetitionWriter {
     context: RunContext,
     prefix: Vec<u8>,
     parts: Vec<TablePart>,
+    summarizer: Summarizer,
+    timeline: Timeline,
 }
 
 impl RepetitionWriter {
@@ -187,8 +192,7 @@ impl RepetitionWriter {
     ///
     /// # Errors
     /// If a part cannot be made.
-    pub fn new(context: &RunContext, plan: RepetitionPlan, scratch: &mut dyn Scratch) -> io::Result<Self> {
-        let _ = plan;
+    pub fn new(context: &RunContext, plan: &RepetitionPlan, scratch: &mut dyn Scratch) -> io::Result<Self> {
         let mut parts = Vec::with_capacity(Table::BY_REPETITION.len());
         for table in Table::BY_REPETITION {
             let (part, pending) = (scratch.part(table)?, Row::with_capacity(PIECE + 4096));
@@ -203,6 +207,8 @@ impl RepetitionWriter {
             prefix: context.prefix(),
             context: context.clone(),
             parts,
+            summarizer: Summarizer::new(plan),
+            timeline: Timeline::default(),
         })
     }
 
@@ -215,6 +221,8 @@ impl RepetitionWriter {
     /// # Errors
     /// As all writing: if the part cannot take the bytes.
     pub fn call(&mut self, record: &CallRecord<'_>) -> io::Result<()> {
+        self.summarizer.call(record);
+        self.timeline.call(record);
         self.put(record)
     }
 
@@ -231,6 +239,7 @@ impl RepetitionWriter {
     /// # Errors
     /// If the part cannot take the bytes.
     pub fn lookup(&mut self, record: &LookupRecord<'_>) -> io::Result<()> {
+        self.summarizer.lookup(record);
         self.put(record)
     }
 
@@ -239,6 +248,7 @@ impl RepetitionWriter {
     /// # Errors
     /// If the part cannot take the bytes.
     pub fn node(&mut self, record: &NodeRecord<'_>) -> io::Result<()> {
+        self.summarizer.node(record);
         self.put(record)
     }
 
@@ -248,6 +258,7 @@ impl RepetitionWriter {
     /// # Errors
     /// If the part cannot take the bytes.
     pub fn event(&mut self, record: &EventRecord<'_>) -> io::Result<()> {
+        self.summarizer.event(record);
         self.put(record)
     }
 
@@ -261,23 +272,23 @@ impl RepetitionWriter {
 
     /// Counts bytes sent at `now`, for `timeline.csv`. A driver with many messages may add up those of a second.
     pub fn bytes_sent(&mut self, now: Time, class: TrafficClass, bytes: u64) {
-        let _ = (now, class, bytes);
+        self.timeline.bytes_sent(now, class, bytes);
     }
 
     /// Counts an attempt sent at `now` to a node that was dead then, for `timeline.csv`.
     pub fn sent_to_dead(&mut self, now: Time) {
-        let _ = now;
+        self.timeline.sent_to_dead(now);
     }
 
     /// Says how many nodes are up from `now` on, for `timeline.csv`.
     pub fn nodes_up(&mut self, now: Time, nodes: u64) {
-        let _ = (now, nodes);
+        self.timeline.nodes_up(now, nodes);
     }
 
     /// Takes, for the summary, what a call's choice of provider cost: the round trip to the provider it was sent to, and
     /// the shortest to any live provider of the function. Known to the simulator only.
     pub fn stretch(&mut self, phase: Name<'_>, policy: Name<'_>, taken: Duration, shortest: Duration) {
-        let _ = (phase, policy, taken, shortest);
+        self.summarizer.stretch(phase, policy, taken, shortest);
     }
 
     /// Ends the repetition.
@@ -285,12 +296,19 @@ impl RepetitionWriter {
     /// # Errors
     /// If a part cannot take its last bytes or be read back.
     pub fn finish(mut self) -> io::Result<RepetitionOutput> {
+        let seconds = &mut self.parts[Table::Timeline as usize];
+        self.timeline.rows(|row| seconds.put(&self.prefix, row))?;
         for part in &mut self.parts {
             part.flush()?;
         }
+        let (summary, logs) = self
+            .summarizer
+            .finish(self.context.repetition.unwrap_or(0), &self.timeline);
         Ok(RepetitionOutput {
             context: self.context,
             parts: self.parts,
+            summary,
+            logs,
         })
     }
 }
@@ -299,12 +317,19 @@ impl RepetitionWriter {
 pub struct RepetitionOutput {
     context: RunContext,
     parts: Vec<TablePart>,
+    summary: RepetitionSummary,
+    logs: Vec<LatencyLog>,
 }
 
 impl RepetitionOutput {
     /// Whose output it is.
     pub fn context(&self) -> &RunContext {
         &self.context
+    }
+
+    /// Its statistics.
+    pub fn summary(&self) -> &RepetitionSummary {
+        &self.summary
     }
 
     /// Rows written to `table`.
@@ -320,10 +345,18 @@ struct OpenFile<F> {
     rows: u64,
 }
 
+/// A variant of the sweep and the summaries of its repetitions.
+struct Variant {
+    context: RunContext,
+    repetitions: Vec<RepetitionSummary>,
+}
+
 /// Writes a run's files from the outputs of its repetitions.
 pub struct RunWriter<F: Folder> {
     folder: F,
     files: Vec<OpenFile<F::File>>,
+    latency_log: HashingWriter<F::File>,
+    variants: Vec<Variant>,
 }
 
 /// What a run wrote.
@@ -333,6 +366,8 @@ pub struct Written {
     pub files: Vec<FileEntry>,
     /// The run's one hash.
     pub run_hash: String,
+    /// The summary of each variant, in the order of the rows.
+    pub summaries: Vec<(String, Summary)>,
 }
 
 impl<F: Folder> RunWriter<F> {
@@ -342,7 +377,7 @@ impl<F: Folder> RunWriter<F> {
     /// If a file cannot be made.
     pub fn new(mut folder: F, source: Source) -> io::Result<Self> {
         let mut files = Vec::new();
-        for table in Table::BY_REPETITION {
+        for table in Table::ALL {
             if table == Table::Links && source == Source::Sim {
                 continue;
             }
@@ -351,7 +386,14 @@ impl<F: Folder> RunWriter<F> {
             file.write_all(b"\n")?;
             files.push(OpenFile { table, file, rows: 0 });
         }
-        Ok(RunWriter { folder, files })
+        let mut latency_log = HashingWriter::new(folder.create(LATENCY_LOG)?);
+        latency_log::begin(&mut latency_log)?;
+        Ok(RunWriter {
+            folder,
+            files,
+            latency_log,
+            variants: Vec::new(),
+        })
     }
 
     /// Adds a repetition's rows. To be called in the order of (variant, repetition), which is the order of the files.
@@ -370,14 +412,55 @@ impl<F: Folder> RunWriter<F> {
             )?;
             open.rows += part.rows;
         }
+        latency_log::append(&mut self.latency_log, &output.context, &output.logs)?;
+        match self
+            .variants
+            .last_mut()
+            .filter(|last| last.context.variant == output.context.variant)
+        {
+            Some(variant) => {
+                let last = variant.repetitions.last().map(|last| last.repetition);
+                assert!(
+                    last < Some(output.summary.repetition),
+                    "repetitions are appended in order"
+                );
+                variant.repetitions.push(output.summary);
+            }
+            None => {
+                self.variants.push(Variant {
+                    context: output.context,
+                    repetitions: vec![output.summary],
+                });
+            }
+        }
         Ok(())
     }
 
-    /// Completes the files.
+    /// Writes the summary and completes the files. The manifest is the caller's to write, last of all.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn finish(mut self) -> io::Result<(F, Written)> {
+        let mut summaries = Vec::new();
+        let summary_file = self.files.iter_mut().find(|open| open.table == Table::Summary);
+        let summary_file = summary_file.expect("every run has a summary");
+        for variant in self.variants {
+            let summary = Summary::new(variant.repetitions);
+            let mut line = Row::default();
+            summary.rows(|repetition, record| {
+                let context = RunContext {
+                    repetition,
+                    ..variant.context.clone()
+                };
+                line.clear();
+                line.raw(&context.prefix());
+                record.put(&mut line);
+                line.end();
+                summary_file.rows += 1;
+                summary_file.file.write_all(line.bytes())
+            })?;
+            summaries.push((variant.context.variant, summary));
+        }
         let mut entries = Vec::new();
         for open in self.files {
             let name = open.table.file_name();
@@ -385,6 +468,9 @@ impl<F: Folder> RunWriter<F> {
             self.folder.close(name, file)?;
             entries.push(entry);
         }
+        let (file, entry) = self.latency_log.finish(LATENCY_LOG, None)?;
+        self.folder.close(LATENCY_LOG, file)?;
+        entries.push(entry);
         entries.sort();
         let run_hash = run_hash(&entries);
         Ok((
@@ -392,6 +478,7 @@ impl<F: Folder> RunWriter<F> {
             Written {
                 files: entries,
                 run_hash,
+                summaries,
             },
         ))
     }
