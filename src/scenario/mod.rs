@@ -3,3 +3,4 @@
 //! This module does no I/O of its own: files come through a loader that the caller gives.
 
 pub mod schema;
+pub mod trace;
