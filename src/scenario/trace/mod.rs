@@ -6,6 +6,7 @@
 mod azure2019;
 mod azure2021;
 mod sessions;
+mod set;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use azure2019::{
 };
 pub use azure2021::{Recorded, RecordedCall, read_recorded};
 pub use sessions::{SessionRow, read_sessions};
+pub use set::{TraceFileError, Traces};
 
 use crate::key::Key;
 
