@@ -31,7 +31,7 @@ impl Purpose {
 }
 
 /// The source of all draws of one repetition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Draws {
     key: [u32; 2],
 }

@@ -41,8 +41,8 @@ pub enum WeightError {
 }
 
 impl Weighted {
-    /// The most entries a table holds: 2^24, or 128 MiB.
-    pub const MAX: usize = 1 << 24;
+    /// The most entries a table holds: 2^25, or 256 MiB.
+    pub const MAX: usize = 1 << 25;
 
     /// A choice among as many things as there are weights. Weights need not add up to one; a zero is never chosen.
     pub fn new(weights: impl IntoIterator<Item = f64>) -> Result<Self, WeightError> {
