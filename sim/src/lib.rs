@@ -1,3 +1,4 @@
 //! The simulator: the core under a virtual clock, in a simulated network.
 
+pub mod executor;
 pub mod network;

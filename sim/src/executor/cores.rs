@@ -101,10 +101,6 @@ impl Cores {
         self.speed = libm::round(speed.clamp(0.0, MAX) * (1u64 << FRACTION) as f64) as u64;
     }
 
-    pub(super) fn clear(&mut self) {
-        self.jobs.clear();
-    }
-
     pub(super) fn busy(&self) -> Duration {
         Duration::from_nanos(i64::try_from(self.busy).unwrap_or(i64::MAX))
     }

@@ -34,6 +34,8 @@ mod instances;
 mod machine;
 mod runtime;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod theory;
 
 pub use machine::{Capacity, Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
