@@ -94,8 +94,8 @@ impl Instances {
         Some((id, self.instance(id).ready))
     }
 
-    /// Starts an instance that is ready at `ready`, with one place taken if `taken`; evicts idle ones for its memory.
-    /// `None` if even that makes no room.
+    /// Starts an instance that is ready at `ready`. With one place taken if `taken`, and then idle ones are evicted
+    /// for its memory; nothing is evicted for an instance that nobody waits for. `None` without room.
     pub(super) fn start(
         &mut self,
         function: u32,
@@ -104,7 +104,12 @@ impl Instances {
         taken: bool,
         molds: impl Fn(u32) -> Mold,
     ) -> Option<InstanceId> {
-        if !self.make_room(mold.memory, molds) {
+        let room = if taken {
+            self.make_room(mold.memory, molds)
+        } else {
+            self.used.checked_add(mold.memory).is_some_and(|used| used <= self.memory)
+        };
+        if !room {
             return None;
         }
         self.used += mold.memory;

@@ -112,7 +112,7 @@ impl Executor {
     }
 
     /// Starts up to `count` idle instances at `now`, each taking its pull and `cold`; returns for how many there
-    /// was memory. None if the function is not hosted here or the runtime is down.
+    /// was memory (nothing is evicted for them). None if the function is not hosted here or the runtime is down.
     pub fn prewarm(&mut self, now: Time, function: u32, count: u32, cold: Duration) -> u32 {
         self.advance(now);
         if self.down || !self.functions.contains_key(&function) {

@@ -69,24 +69,16 @@ fn an_instance_is_kept_for_keep_alive_and_not_longer() {
 
 #[test]
 fn an_instance_for_each_call_or_one_for_all() {
-    let each = Hosting { concurrency: 3, ..Hosting::default() };
-    let mut node = Executor::new(Machine { cores: 1, memory: 100 * MB, speed: 1.0 });
-    node.host(0, each);
-    node.host(1, Hosting { calls_per_instance: 3, ..each });
-    for function in [0, 1] {
+    let colds = |calls_per_instance: u32| -> Vec<Duration> {
+        let mut node = node();
+        node.host(0, Hosting { concurrency: 3, calls_per_instance, ..Hosting::default() });
         for i in 0..3 {
-            node.submit(at(i * 100), sleep(u64::from(function) * 3 + i as u64, function, 1_000));
+            node.submit(at(i * 100), sleep(i as u64, 0, 1_000));
         }
-        // Alone each starts its own; together the later ones wait for the rest of the first one's start.
-        let colds: Vec<Duration> = drain(&mut node).iter().map(|finished| finished.cold).collect();
-        let expected = if function == 0 { [ms(300); 3] } else { [ms(300), ms(200), ms(100)] };
-        assert_eq!(colds, expected);
-        node = {
-            let mut next = Executor::new(Machine { cores: 1, memory: 100 * MB, speed: 1.0 });
-            next.host(1, Hosting { calls_per_instance: 3, ..each });
-            next
-        };
-    }
+        drain(&mut node).iter().map(|finished| finished.cold).collect()
+    };
+    assert_eq!(colds(1), [ms(300); 3], "each starts its own");
+    assert_eq!(colds(3), [ms(300), ms(200), ms(100)], "the later ones wait for the rest of the first one's start");
 }
 
 #[test]
@@ -130,7 +122,6 @@ fn a_prewarmed_instance_is_ready_for_the_first_call() {
     node.host(0, Hosting { concurrency: 4, memory: 40 * MB, pull: ms(1_000), ..Hosting::default() });
     assert_eq!(node.prewarm(at(0), 0, 5, ms(300)), 2, "there is memory for two");
     node.submit(at(1_300), sleep(1, 0, 10));
-    // Another one that comes while the start is on waits for its rest.
     assert_eq!(drain(&mut node)[0].cold, ms(0));
     assert_eq!((node.stats().cold_starts, node.stats().pulls), (0, 1));
 }

@@ -11,27 +11,62 @@ use super::*;
 const ARRIVALS: Purpose = Purpose(1_000);
 const SERVICES: Purpose = Purpose(1_001);
 
-fn exponential(stream: &mut Stream, mean: f64) -> f64 {
-    -mean * libm::log(stream.unit_positive())
+/// Uniform draws, or their mirror images: the means of a run and its mirror image err in opposite directions, so that
+/// their average needs far fewer jobs (antithetic variates).
+struct Uniform {
+    stream: Stream,
+    mirrored: bool,
+}
+
+impl Uniform {
+    /// In (0, 1].
+    fn draw(&mut self) -> f64 {
+        if self.mirrored { self.stream.unit() + f64::EPSILON / 2.0 } else { self.stream.unit_positive() }
+    }
+
+    fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * libm::log(self.draw())
+    }
 }
 
 /// `jobs` Poisson arrivals at `rate` a second with services (seconds) from `service`.
 fn poisson(
     seed: u64,
+    mirrored: bool,
     jobs: u32,
     rate: f64,
-    mut service: impl FnMut(&mut Stream) -> f64,
+    service: impl Fn(&mut Uniform) -> f64,
 ) -> Vec<(Time, Duration)> {
     let draws = Draws::new(seed, 0);
-    let mut arrivals = draws.stream(ARRIVALS, 0);
-    let mut services = draws.stream(SERVICES, 0);
+    let mut arrivals = Uniform { stream: draws.stream(ARRIVALS, 0), mirrored };
+    let mut services = Uniform { stream: draws.stream(SERVICES, 0), mirrored };
     let mut now = Time::ZERO;
     (0..jobs)
         .map(|_| {
-            now += Duration::from_secs_f64(exponential(&mut arrivals, 1.0 / rate));
+            now += Duration::from_secs_f64(arrivals.exponential(1.0 / rate));
             (now, Duration::from_secs_f64(service(&mut services)))
         })
         .collect()
+}
+
+/// The mean over a run of `jobs` and its mirror image of what `measure` sums up.
+fn mean(
+    seed: u64,
+    jobs: u32,
+    rate: f64,
+    service: impl Fn(&mut Uniform) -> f64,
+    measure: impl Fn(Vec<(Time, Duration)>) -> f64,
+) -> f64 {
+    [false, true].into_iter().map(|mirrored| measure(poisson(seed, mirrored, jobs, rate, &service))).sum::<f64>()
+        / (2.0 * f64::from(jobs))
+}
+
+/// The sum of sojourns, in seconds, of CPU-bound jobs that share `cores` without a limit.
+fn shared_sojourns(cores: u32, load: Vec<(Time, Duration)>) -> f64 {
+    let mut node = Executor::new(machine(cores));
+    node.host(0, Hosting { concurrency: u32::MAX, calls_per_instance: u32::MAX, ..Hosting::default() });
+    let load: Vec<_> = load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
+    run(&mut node, &load).iter().map(|result| result.expect("no job is lost").exec.as_secs_f64()).sum()
 }
 
 /// Drives the executor as an engine does; results by job.
@@ -84,44 +119,47 @@ fn erlang_c_is_the_tabulated_one() {
     assert!((erlang_c(10, 8.0) - 0.409_18).abs() < 1e-4);
 }
 
-/// Mean waits within 3 % of C(c, ρc) / (cμ − λ); and every single wait equal, to the nanosecond, to that of the
-/// recursion of Kiefer and Wolfowitz for a first-come-first-served queue.
+/// The sum of waits, in seconds, behind `c` slots; every single wait is held, to the nanosecond, against the recursion
+/// of Kiefer and Wolfowitz for a queue that is first come, first served.
+fn waits(c: u32, load: Vec<(Time, Duration)>) -> f64 {
+    let mut node = Executor::new(machine(1));
+    node.host(0, Hosting { concurrency: c, queue_limit: u32::MAX, ..Hosting::default() });
+    let load: Vec<_> = load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s)))).collect();
+    let mut free: BinaryHeap<_> = (0..c).map(|_| std::cmp::Reverse(Time::MIN)).collect();
+    let mut sum = 0.0;
+    for ((at, job), result) in load.iter().zip(run(&mut node, &load)) {
+        let result = result.expect("no job is lost");
+        let Work::Sleep(service) = job.work else { unreachable!() };
+        let start = free.pop().expect("servers").0.max(*at);
+        free.push(std::cmp::Reverse(start + service));
+        assert_eq!(result.queue, start.since(*at));
+        assert_eq!((result.cold, result.exec), (Duration::ZERO, service));
+        sum += result.queue.as_secs_f64();
+    }
+    sum
+}
+
+/// Mean waits within 3 % of C(c, ρc) / (cμ − λ).
 #[test]
 fn waiting_times_are_those_of_m_m_c() {
+    const SERVICE: f64 = 0.1;
     for (c, utilisation, jobs) in [
-        (1u32, 0.5, 300_000u32),
-        (1, 0.8, 1_000_000),
-        (2, 0.5, 300_000),
-        (2, 0.8, 1_000_000),
-        (4, 0.5, 400_000),
-        (4, 0.8, 1_000_000),
-        (10, 0.5, 1_000_000),
-        (10, 0.8, 1_000_000),
+        (1u32, 0.5, 150_000u32),
+        (1, 0.8, 500_000),
+        (2, 0.5, 150_000),
+        (2, 0.8, 500_000),
+        (4, 0.5, 200_000),
+        (4, 0.8, 800_000),
+        // Few wait at all: many jobs for a mean of those.
+        (10, 0.5, 1_600_000),
+        (10, 0.8, 800_000),
     ] {
-        let mean_service = 0.1;
-        let rate = utilisation * f64::from(c) / mean_service;
-        let load = poisson(u64::from(c), jobs, rate, |stream| exponential(stream, mean_service));
-        let hosting = Hosting { concurrency: c, queue_limit: u32::MAX, ..Hosting::default() };
-        let mut node = Executor::new(machine(1));
-        node.host(0, hosting);
-        let load: Vec<_> =
-            load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s)))).collect();
-        let results = run(&mut node, &load);
-
-        let mut free: BinaryHeap<_> = (0..c).map(|_| std::cmp::Reverse(Time::MIN)).collect();
-        let mut sum = 0.0;
-        for ((at, job), result) in load.iter().zip(&results) {
-            let result = result.expect("no job is lost");
-            let Work::Sleep(service) = job.work else { unreachable!() };
-            let start = free.pop().expect("servers").0.max(*at);
-            free.push(std::cmp::Reverse(start + service));
-            assert_eq!(result.queue, start.since(*at));
-            assert_eq!((result.cold, result.exec), (Duration::ZERO, service));
-            sum += result.queue.as_secs_f64();
-        }
-        let mean = sum / f64::from(jobs);
-        let theory = erlang_c(c, rate * mean_service) / (f64::from(c) / mean_service - rate);
+        let rate = utilisation * f64::from(c) / SERVICE;
+        let mean =
+            mean(u64::from(c), jobs, rate, |uniform| uniform.exponential(SERVICE), |load| waits(c, load));
+        let theory = erlang_c(c, rate * SERVICE) / (f64::from(c) / SERVICE - rate);
         let error = mean / theory - 1.0;
+        println!("M/M/{c} at {utilisation}: mean wait {mean:.6} s, Erlang C {theory:.6} s, off by {error:+.4}");
         assert!(error.abs() < 0.03, "M/M/{c} at {utilisation}: {mean} s, Erlang C {theory} s, off by {error}");
     }
 }
@@ -130,30 +168,24 @@ fn waiting_times_are_those_of_m_m_c() {
 /// Kleinrock, Queueing Systems II, 4.4), within 3 %.
 #[test]
 fn shared_cores_are_processor_sharing() {
-    let (mean_service, utilisation) = (0.1, 0.7);
-    let theory = mean_service / (1.0 - utilisation);
-    type Service = fn(&mut Stream) -> f64;
+    const SERVICE: f64 = 0.1;
+    let utilisation = 0.7;
+    let theory = SERVICE / (1.0 - utilisation);
+    type Service = fn(&mut Uniform) -> f64;
     let services: [(&str, Service); 3] = [
-        ("exponential", |stream| exponential(stream, 0.1)),
-        ("deterministic", |_| 0.1),
-        // Squared coefficient of variation 4: balanced hyperexponential.
-        ("hyperexponential", |stream| {
+        ("exponential", |uniform| uniform.exponential(SERVICE)),
+        ("deterministic", |_| SERVICE),
+        // Balanced hyperexponential with a squared coefficient of variation of 4.
+        ("hyperexponential", |uniform| {
             let p = 0.5 * (1.0 + 0.774_596_669_241_483_4);
-            let branch = if stream.chance(p) { p } else { 1.0 - p };
-            exponential(stream, 0.1 / (2.0 * branch))
+            let branch = if uniform.draw() <= p { p } else { 1.0 - p };
+            uniform.exponential(SERVICE / (2.0 * branch))
         }),
     ];
     for (name, service) in services {
-        let jobs = 400_000;
-        let load = poisson(11, jobs, utilisation / mean_service, service);
-        let mut node = Executor::new(machine(1));
-        node.host(0, Hosting { concurrency: u32::MAX, ..Hosting::default() });
-        let load: Vec<_> =
-            load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
-        let results = run(&mut node, &load);
-        let sum: f64 = results.iter().map(|result| result.expect("no job is lost").exec.as_secs_f64()).sum();
-        let mean = sum / f64::from(jobs);
+        let mean = mean(11, 300_000, utilisation / SERVICE, service, |load| shared_sojourns(1, load));
         let error = mean / theory - 1.0;
+        println!("M/G/1-PS {name}: mean sojourn {mean:.6} s, theory {theory:.6} s, off by {error:+.4}");
         assert!(error.abs() < 0.03, "{name}: {mean} s, theory {theory} s, off by {error}");
     }
 }
@@ -162,17 +194,10 @@ fn shared_cores_are_processor_sharing() {
 /// and death processes with the same rates), within 3 %.
 #[test]
 fn several_shared_cores_have_the_sojourn_of_m_m_c() {
-    let (c, mean_service, utilisation) = (4u32, 0.1, 0.8);
-    let rate = utilisation * f64::from(c) / mean_service;
-    let jobs = 400_000;
-    let load = poisson(12, jobs, rate, |stream| exponential(stream, mean_service));
-    let mut node = Executor::new(machine(c));
-    node.host(0, Hosting { concurrency: u32::MAX, ..Hosting::default() });
-    let load: Vec<_> = load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
-    let results = run(&mut node, &load);
-    let sum: f64 = results.iter().map(|result| result.expect("no job is lost").exec.as_secs_f64()).sum();
-    let mean = sum / f64::from(jobs);
-    let theory = mean_service + erlang_c(c, rate * mean_service) / (f64::from(c) / mean_service - rate);
+    let (c, service, utilisation) = (4u32, 0.1, 0.8);
+    let rate = utilisation * f64::from(c) / service;
+    let mean = mean(12, 200_000, rate, |uniform| uniform.exponential(service), |load| shared_sojourns(c, load));
+    let theory = service + erlang_c(c, rate * service) / (f64::from(c) / service - rate);
     let error = mean / theory - 1.0;
     assert!(error.abs() < 0.03, "{mean} s, theory {theory} s, off by {error}");
 }
