@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 /// How one call chooses its provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "scenario",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum AnycallPolicy {
     /// The local runtime if it hosts the function and has room, else as `nearest`.
     #[default]
@@ -31,6 +36,11 @@ pub enum AnycallPolicy {
 
 /// How a manycall spreads its items.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "scenario",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum ManycallPolicy {
     /// Split evenly at submission.
     Static,

@@ -4,4 +4,5 @@
 
 pub mod schedule;
 pub mod schema;
+pub use schema::Scenario;
 pub mod trace;

@@ -11,24 +11,18 @@ impl schema::Distribution {
     pub fn law(&self) -> Result<Distribution, crate::draws::DistributionError> {
         match self {
             schema::Distribution::Constant(value) => Distribution::Constant(*value),
-            schema::Distribution::Uniform { low, high } => Distribution::Uniform {
-                low: *low,
-                high: *high,
-            },
+            schema::Distribution::Uniform { low, high } => Distribution::Uniform { low: *low, high: *high },
             schema::Distribution::Exponential { mean } => Distribution::Exponential { mean: *mean },
             schema::Distribution::Normal { mean, sd } => Distribution::Normal { mean: *mean, sd: *sd },
-            schema::Distribution::LogNormal { median, sigma } => Distribution::LogNormal {
-                median: *median,
-                sigma: *sigma,
-            },
-            schema::Distribution::Weibull { scale, shape } => Distribution::Weibull {
-                scale: *scale,
-                shape: *shape,
-            },
-            schema::Distribution::Pareto { scale, shape } => Distribution::Pareto {
-                scale: *scale,
-                shape: *shape,
-            },
+            schema::Distribution::LogNormal { median, sigma } => {
+                Distribution::LogNormal { median: *median, sigma: *sigma }
+            }
+            schema::Distribution::Weibull { scale, shape } => {
+                Distribution::Weibull { scale: *scale, shape: *shape }
+            }
+            schema::Distribution::Pareto { scale, shape } => {
+                Distribution::Pareto { scale: *scale, shape: *shape }
+            }
             schema::Distribution::Empirical { quantiles } => {
                 Distribution::Empirical(quantiles.as_slice().into())
             }
@@ -79,9 +73,7 @@ impl<'a> Functions<'a> {
                 ServiceTime::Trace { file } => match traces.durations(file) {
                     Some(durations) => Service::Trace(durations),
                     None => {
-                        return Err(ScheduleError::NoTrace {
-                            path: file.path.clone(),
-                        });
+                        return Err(ScheduleError::NoTrace { path: file.path.clone() });
                     }
                 },
             };
@@ -101,9 +93,7 @@ impl<'a> Functions<'a> {
 
     /// The definition of function `index`, which exists: flows check theirs when they are made.
     fn definition(&self, index: u32) -> &Definition<'a> {
-        let after = self
-            .definitions
-            .partition_point(|definition| definition.first <= index);
+        let after = self.definitions.partition_point(|definition| definition.first <= index);
         &self.definitions[after - 1]
     }
 
@@ -141,14 +131,8 @@ impl<'a> Functions<'a> {
         });
         Work {
             service_time: service.map_or(Duration::ZERO, |law| seconds(law.sample(&mut draw(0)))),
-            request_bytes: bytes(
-                sizes.request.as_ref().unwrap_or(&definition.request),
-                &mut draw(1),
-            ),
-            response_bytes: bytes(
-                sizes.response.as_ref().unwrap_or(&definition.response),
-                &mut draw(2),
-            ),
+            request_bytes: bytes(sizes.request.as_ref().unwrap_or(&definition.request), &mut draw(1)),
+            response_bytes: bytes(sizes.response.as_ref().unwrap_or(&definition.response), &mut draw(2)),
             fails: definition.schema.failure_share > 0.0 && draw(3).chance(definition.schema.failure_share),
         }
     }

@@ -22,11 +22,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
     const MAX_SECONDS: f64 = 1e9;
     const VALID: &str = "a number of seconds between -1e9 and 1e9";
     let mut table = Table::open(input, "a trace of sessions")?;
-    let [node, up, down] = [
-        table.column("node")?,
-        table.column("up_s")?,
-        table.column("down_s")?,
-    ];
+    let [node, up, down] = [table.column("node")?, table.column("up_s")?, table.column("down_s")?];
     let mut rows = Vec::new();
     let time = |seconds: f64| Time::from_nanos(libm::round(seconds * 1e9) as i64);
     while table.advance()? {
@@ -40,11 +36,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
             let problem = format!("`{}` is not after up_s = {}", table.text(down), table.text(up));
             return Err(table.bad(down, problem));
         }
-        let row = SessionRow {
-            node: table.whole(node, nodes.saturating_sub(1))?,
-            up: start,
-            down: end,
-        };
+        let row = SessionRow { node: table.whole(node, nodes.saturating_sub(1))?, up: start, down: end };
         // Kept, so that an overlap found after sorting can name its line.
         rows.push((row, table.bad(up, "")));
     }
@@ -58,10 +50,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
                 "node {} comes at {:?}, but by line {} it is up then; its sessions must not overlap",
                 after.node, after.up, first.line
             );
-            return Err(TraceError {
-                problem,
-                ..error.clone()
-            });
+            return Err(TraceError { problem, ..error.clone() });
         }
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())
