@@ -5,11 +5,6 @@ use std::str::FromStr;
 
 /// How one call chooses its provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "scenario",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "kebab-case")
-)]
 pub enum AnycallPolicy {
     /// The local runtime if it hosts the function and has room, else as `nearest`.
     #[default]
@@ -36,11 +31,6 @@ pub enum AnycallPolicy {
 
 /// How a manycall spreads its items.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "scenario",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "kebab-case")
-)]
 pub enum ManycallPolicy {
     /// Split evenly at submission.
     Static,

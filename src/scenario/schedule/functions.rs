@@ -6,31 +6,6 @@ use crate::scenario::schema::{self, AnycallPolicy, Scenario, ServiceTime};
 use crate::scenario::trace::{Durations, Traces};
 use crate::time::Duration;
 
-impl schema::Distribution {
-    /// The law to sample from, if its parameters are possible.
-    pub fn law(&self) -> Result<Distribution, crate::draws::DistributionError> {
-        match self {
-            schema::Distribution::Constant(value) => Distribution::Constant(*value),
-            schema::Distribution::Uniform { low, high } => Distribution::Uniform { low: *low, high: *high },
-            schema::Distribution::Exponential { mean } => Distribution::Exponential { mean: *mean },
-            schema::Distribution::Normal { mean, sd } => Distribution::Normal { mean: *mean, sd: *sd },
-            schema::Distribution::LogNormal { median, sigma } => {
-                Distribution::LogNormal { median: *median, sigma: *sigma }
-            }
-            schema::Distribution::Weibull { scale, shape } => {
-                Distribution::Weibull { scale: *scale, shape: *shape }
-            }
-            schema::Distribution::Pareto { scale, shape } => {
-                Distribution::Pareto { scale: *scale, shape: *shape }
-            }
-            schema::Distribution::Empirical { quantiles } => {
-                Distribution::Empirical(quantiles.as_slice().into())
-            }
-        }
-        .checked()
-    }
-}
-
 /// The functions of a scenario with their laws.
 #[derive(Debug)]
 pub(super) struct Functions<'a> {

@@ -371,7 +371,7 @@ fn law(
     distribution: &super::schema::Distribution,
     place: impl FnOnce() -> String,
 ) -> Result<Distribution, ScheduleError> {
-    distribution.law().map_err(|source| ScheduleError::Distribution { place: place(), source })
+    distribution.clone().checked().map_err(|source| ScheduleError::Distribution { place: place(), source })
 }
 
 /// Whether calls of these arrivals are made by clients.
