@@ -1,6 +1,6 @@
 //! What a call of each function costs.
 
-use super::{ScheduleError, Work, law, seconds};
+use super::{Demand, ScheduleError, law, seconds};
 use crate::draws::{Distribution, Stream};
 use crate::scenario::schema::{self, AnycallPolicy, Scenario, ServiceTime};
 use crate::scenario::trace::{Durations, Traces};
@@ -122,14 +122,14 @@ impl<'a> Functions<'a> {
         self.definition(function).idempotent
     }
 
-    /// One call's work. `draw` gives the stream of attribute 0 to 3; `traced` is the law of its service time, where a trace gives it.
-    pub(super) fn work(
+    /// One call's demand. `draw` gives the stream of attribute 0 to 3; `traced` is the law of its service time, where a trace gives it.
+    pub(super) fn demand(
         &self,
         sizes: &Sizes,
         function: u32,
         traced: Option<&Distribution>,
         draw: impl Fn(u32) -> Stream,
-    ) -> Work {
+    ) -> Demand {
         let definition = self.definition(function);
         let service = traced.or(match &definition.service {
             Service::Drawn(law) => Some(law),
@@ -139,7 +139,7 @@ impl<'a> Functions<'a> {
                 durations.rows.get(row).map(|row| &row.law)
             }
         });
-        Work {
+        Demand {
             service_time: service.map_or(Duration::ZERO, |law| seconds(law.sample(&mut draw(0)))),
             request_bytes: bytes(
                 sizes.request.as_ref().unwrap_or(&definition.request),
