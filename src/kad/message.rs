@@ -115,8 +115,8 @@ pub enum Response {
         /// Up to k peers closer to the key.
         closer: Peers,
     },
-    /// To `PutValue`.
-    Stored,
+    /// To `PutValue`: what was stored, as libp2p echoes it.
+    Stored(Box<Record>),
     /// To `Ping`.
     Pong,
 }
