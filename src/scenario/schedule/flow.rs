@@ -2,7 +2,7 @@
 
 use super::choice::Choice;
 use super::functions::Sizes;
-use super::{CallKey, CallKind, Population, ScheduleError, closed, law, purpose};
+use super::{CallKey, CallKind, Population, ScheduleError, closed, purpose};
 use crate::draws::{Distribution, Draws, Stream};
 use crate::key::Key;
 use crate::scenario::schema::{
@@ -30,8 +30,8 @@ pub(super) struct Flow<'a> {
     /// By rank; empty for all nodes.
     entries: Vec<u32>,
     entry: Choice,
-    sizes: Sizes,
-    think: Option<[Distribution; 2]>,
+    sizes: Sizes<'a>,
+    think: Option<[&'a Distribution; 2]>,
 }
 
 /// The functions of a trace, where calls come from one. A lane each.
@@ -85,8 +85,8 @@ struct Common<'a> {
     functions: &'a [FunctionRange],
     popularity: Popularity,
     entry: &'a Entry,
-    request: Option<&'a crate::scenario::schema::Distribution>,
-    response: Option<&'a crate::scenario::schema::Distribution>,
+    request: Option<&'a Distribution>,
+    response: Option<&'a Distribution>,
 }
 
 impl<'a> Flow<'a> {
@@ -139,12 +139,10 @@ impl<'a> Flow<'a> {
         let Common {
             name, kind, arrivals, ..
         } = common;
-        let label = format!("phase `{name}`");
         let weights = |source| ScheduleError::Weights {
-            place: label.clone(),
+            place: format!("phase `{name}`"),
             source,
         };
-        let law = |distribution: &_| law(distribution, || label.clone());
 
         let (what, value) = match arrivals {
             Arrivals::Poisson { rate } => ("rate", *rate),
@@ -195,7 +193,7 @@ impl<'a> Flow<'a> {
                 think_time,
                 think_after_failure,
                 ..
-            } => Some([law(think_time)?, law(think_after_failure)?]),
+            } => Some([think_time, think_after_failure]),
             _ => None,
         };
         Ok(Flow {
@@ -212,8 +210,8 @@ impl<'a> Flow<'a> {
             entries,
             entry,
             sizes: Sizes {
-                request: common.request.map(law).transpose()?,
-                response: common.response.map(law).transpose()?,
+                request: common.request,
+                response: common.response,
             },
             think,
         })
@@ -270,14 +268,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    pub(super) fn sizes(&self) -> &Sizes {
-        &self.sizes
+    pub(super) fn sizes(&self) -> Sizes<'a> {
+        self.sizes
     }
 
     /// The time between a completion and the client's next call; `None` in an open loop.
-    pub(super) fn think(&self, ok: bool) -> Option<&Distribution> {
+    pub(super) fn think(&self, ok: bool) -> Option<&'a Distribution> {
         self.think
-            .as_ref()
             .map(|[success, failure]| if ok { success } else { failure })
     }
 

@@ -25,7 +25,7 @@ pub use population::Population;
 
 use super::schema::{AnycallPolicy, Arrivals, ManycallPolicy, Scenario};
 use super::trace::Traces;
-use crate::draws::{Distribution, DistributionError, Draws, Purpose, WeightError};
+use crate::draws::{Draws, Purpose, WeightError};
 use crate::time::{Duration, Time};
 use arrivals::Cursor;
 use flow::Flow;
@@ -197,14 +197,6 @@ pub enum ScheduleError {
     Cycle {
         /// The function.
         function: String,
-    },
-    /// A law with impossible parameters.
-    #[error("{place}: {source}")]
-    Distribution {
-        /// Whose.
-        place: String,
-        /// What is wrong.
-        source: DistributionError,
     },
     /// A popularity or share that nothing can be chosen by.
     #[error("{place}: {source}")]
@@ -412,17 +404,6 @@ impl Iterator for Schedule<'_> {
 /// A drawn number of seconds as a duration, at most 10^9 s, so that sums with instants stay far from overflow.
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds.min(1e9))
-}
-
-/// The law that a scenario's distribution stands for.
-fn law(
-    distribution: &super::schema::Distribution,
-    place: impl FnOnce() -> String,
-) -> Result<Distribution, ScheduleError> {
-    distribution.law().map_err(|source| ScheduleError::Distribution {
-        place: place(),
-        source,
-    })
 }
 
 /// Whether calls of these arrivals are made by clients.

@@ -12,12 +12,14 @@ mod kademlia;
 mod network;
 mod output;
 mod phase;
+mod policy;
 mod select;
 mod serde_time;
 
+pub use crate::draws::Distribution;
+pub use crate::faas::{AnycallPolicy, ManycallPolicy};
 pub use churn::{Churn, Sessions};
-pub use distribution::Distribution;
-pub use faas::{AnycallPolicy, Faas, ManycallPolicy};
+pub use faas::Faas;
 pub use fault::{Fault, FaultAction, Misbehaviour, Partition};
 pub use function::{Function, ServiceTime, Work};
 pub use kademlia::Kademlia;
