@@ -207,6 +207,7 @@ impl Network {
                     let input = Input::KadResponse {
                         from: node,
                         exchange: self.replies[reply as usize],
+                        dialled: false,
                         bytes: wire::response_len(&response, &self.config),
                         response: response.clone(),
                     };
