@@ -29,9 +29,12 @@
 
 mod cell;
 mod column;
+mod from_core;
 mod hash;
 mod latency_log;
+mod manifest;
 mod parts;
+mod read;
 mod record;
 mod summary;
 mod timeline;
@@ -42,7 +45,9 @@ pub use cell::{Cell, Name, Row};
 pub use column::{Column, SHARED_COLUMNS, Table};
 pub use hash::{FileEntry, file_entry, run_hash, run_id, sha256_hex};
 pub use latency_log::LATENCY_LOG;
+pub use manifest::{Cost, Host, InputFile, MANIFEST, Manifest, ManifestError, Program, SCHEMA};
 pub use parts::{CallParts, CallTimes};
+pub use read::{ReadError, Reader, RowContext};
 pub use record::{
     AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
     TimelineRecord,
