@@ -30,6 +30,7 @@
 mod cell;
 mod column;
 mod from_core;
+pub mod fuzz;
 mod hash;
 mod latency_log;
 mod manifest;
@@ -37,6 +38,8 @@ mod parts;
 mod read;
 mod record;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod word;
 mod writer;
