@@ -38,8 +38,10 @@ mod parts;
 mod read;
 mod record;
 mod summary;
+mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod timeline;
 mod word;
 mod writer;
@@ -56,6 +58,7 @@ pub use record::{
     TimelineRecord,
 };
 pub use summary::{Fault, MedianInterval, Overall, RepetitionSummary, Statistic, Summary, median_interval};
+pub use terminal::terminal_summary;
 pub use word::{
     AttemptKind, AttemptOutcome, CacheState, EventKind, LinkMoment, LookupOutcome, LookupPurpose, Outcome,
     Source, TrafficClass, UnknownWord,
