@@ -206,12 +206,12 @@ fn other_schema(bytes: &[u8]) -> Option<ManifestError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn manifest(seed: u64, name: String, files: Vec<FileEntry>) -> Manifest {
+    pub(crate) fn manifest(seed: u64, name: String, files: Vec<FileEntry>) -> Manifest {
         let scenario = json!({"name": name, "network": {"nodes": 1000, "loss": 0.001}});
         Manifest {
             schema: SCHEMA,

@@ -553,3 +553,108 @@ fn damaged_files_are_refused_without_a_panic() {
         assert_eq!(fuzz::csv(&whole[..whole.len() - 1]), None, "{name}");
     }
 }
+
+/// The table that the documentation must hold.
+fn documented(columns: &[Column]) -> String {
+    let mut text = String::from("| column | unit | meaning |\n|---|---|---|\n");
+    for Column {
+        name,
+        unit,
+        description,
+    } in columns
+    {
+        text += &format!("| `{name}` | {unit} | {description} |\n");
+    }
+    text
+}
+
+const DOCS: &str = include_str!("../../docs/results.md");
+
+/// A part of the documentation, from its heading to the next of the same level.
+fn section(heading: &str) -> &'static str {
+    let start = DOCS
+        .find(&format!("{heading}\n"))
+        .unwrap_or_else(|| panic!("no heading {heading}"));
+    let rest = &DOCS[start + heading.len()..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+#[test]
+fn every_column_is_documented_and_no_other() {
+    let mut sections = vec![("### Shared columns".to_owned(), SHARED_COLUMNS)];
+    sections.extend(Table::ALL.map(|table| (format!("## {table}"), table.columns())));
+    for (heading, columns) in sections {
+        let wanted = documented(columns);
+        assert!(
+            section(&heading).contains(&wanted),
+            "{heading} must hold\n{wanted}"
+        );
+        let tables = section(&heading).matches("| column |").count();
+        assert_eq!(tables, 1, "{heading}");
+    }
+}
+
+#[test]
+fn every_outcome_is_documented() {
+    let rows: Vec<&str> = section("## calls.csv")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .collect();
+    let found: Vec<&str> = rows.iter().filter_map(|row| row.split('`').next()).collect();
+    let wanted: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+    assert!(found.ends_with(&wanted), "{found:?}");
+    let mut words: Vec<&str> = AttemptOutcome::ALL.iter().map(|word| word.as_str()).collect();
+    words.extend(AttemptKind::ALL.iter().map(|word| word.as_str()));
+    words.extend(LookupOutcome::ALL.iter().map(|word| word.as_str()));
+    words.extend(LookupPurpose::ALL.iter().map(|word| word.as_str()));
+    words.extend(EventKind::ALL.iter().map(|word| word.as_str()));
+    words.extend(CacheState::ALL.iter().map(|word| word.as_str()));
+    words.extend(Source::ALL.iter().map(|word| word.as_str()));
+    for word in words {
+        assert!(DOCS.contains(&format!("`{word}`")), "`{word}` is not documented");
+    }
+}
+
+#[test]
+fn every_metric_is_documented_and_no_other() {
+    use std::collections::BTreeSet;
+    let (_, written) = run(1);
+    let observed: BTreeSet<(String, String, String)> = written.summaries[0]
+        .1
+        .overall()
+        .iter()
+        .map(|o| (o.metric.to_owned(), o.statistic.to_owned(), o.unit.to_owned()))
+        .collect();
+    let rows = section("## summary.csv").split_once("| metric |").unwrap().1;
+    let mut documented = BTreeSet::new();
+    for row in rows.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for statistic in cells[2].split_whitespace() {
+            let bare = |word: &str| word.trim_matches('`').to_owned();
+            documented.insert((bare(cells[1]), bare(statistic), cells[3].to_owned()));
+        }
+    }
+    let missing: Vec<_> = observed.symmetric_difference(&documented).collect();
+    assert!(
+        missing.is_empty(),
+        "written or documented, but not both: {missing:?}"
+    );
+}
+
+#[test]
+fn every_field_of_the_manifest_is_documented() {
+    let manifest = manifest::tests::manifest(1, "x".into(), Vec::new());
+    let serde_json::Value::Object(fields) = serde_json::to_value(&manifest).unwrap() else {
+        panic!("a manifest is an object");
+    };
+    let mut wanted: Vec<&str> = fields.keys().map(String::as_str).collect();
+    for inner in ["program", "host", "cost"] {
+        wanted.extend(fields[inner].as_object().unwrap().keys().map(String::as_str));
+    }
+    for field in wanted {
+        assert!(
+            section("## manifest.json").contains(&format!("`{field}`")),
+            "`{field}` is not documented"
+        );
+    }
+}
