@@ -185,7 +185,7 @@ impl Kad {
         } else {
             step..step + 1
         };
-        if let Some(peer) = self.table.oldest(buckets) {
+        for peer in self.table.suspects(buckets) {
             self.ask(cx, now, peer, Request::Ping);
         }
         if step == nearest {
