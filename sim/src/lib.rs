@@ -1,1 +1,6 @@
 //! The simulator: the core under a virtual clock, in a simulated network.
+
+pub mod engine;
+pub mod executor;
+pub mod network;
+pub mod queue;

@@ -5,8 +5,11 @@
 //! SC 2011), which passes BigCrush and costs a few nanoseconds without any state.
 
 mod distribution;
+mod special;
+mod weighted;
 
-pub use distribution::Distribution;
+pub use distribution::{Distribution, DistributionError};
+pub use weighted::{WeightError, Weighted};
 
 /// What a draw is for; the first coordinate of its counter. Two purposes never share a value.
 ///
@@ -28,7 +31,7 @@ impl Purpose {
 }
 
 /// The source of all draws of one repetition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Draws {
     key: [u32; 2],
 }
