@@ -34,7 +34,14 @@ pub(super) struct Cores {
 impl Cores {
     pub(super) fn new(cores: u32, speed: f64) -> Self {
         assert!(cores > 0, "a node has a core");
-        let mut new = Cores { cores, speed: 0, virtual_time: 0, now: Time::MIN, jobs: BTreeSet::new(), busy: 0 };
+        let mut new = Cores {
+            cores,
+            speed: 0,
+            virtual_time: 0,
+            now: Time::MIN,
+            jobs: BTreeSet::new(),
+            busy: 0,
+        };
         new.set_speed(speed);
         new
     }
@@ -91,7 +98,10 @@ impl Cores {
             return None;
         }
         let nanos = left.div_ceil(u128::from(rate));
-        Some(self.now.saturating_add(Duration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))))
+        Some(
+            self.now
+                .saturating_add(Duration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))),
+        )
     }
 
     /// Changes the speed from now on.

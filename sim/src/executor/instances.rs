@@ -70,7 +70,9 @@ impl Instances {
     }
 
     fn instance(&mut self, id: InstanceId) -> &mut Instance {
-        self.slots[id as usize].as_mut().expect("an instance that is there")
+        self.slots[id as usize]
+            .as_mut()
+            .expect("an instance that is there")
     }
 
     /// Takes a place in an instance that there is: one with calls if it is ready, else the most recently used idle
@@ -82,7 +84,11 @@ impl Instances {
         let id = match (partial, idle) {
             (Some((ready, id)), _) if ready <= now => id,
             (Some((ready, id)), Some(idle)) => {
-                if self.instance(idle).ready < ready { idle } else { id }
+                if self.instance(idle).ready < ready {
+                    idle
+                } else {
+                    id
+                }
             }
             (Some((_, id)), None) | (None, Some(id)) => id,
             (None, None) => return None,
@@ -107,13 +113,21 @@ impl Instances {
         let room = if taken {
             self.make_room(mold.memory, molds)
         } else {
-            self.used.checked_add(mold.memory).is_some_and(|used| used <= self.memory)
+            self.used
+                .checked_add(mold.memory)
+                .is_some_and(|used| used <= self.memory)
         };
         if !room {
             return None;
         }
         self.used += mold.memory;
-        let instance = Instance { function, in_use: 0, ready, idle_since: ready, turn: 0 };
+        let instance = Instance {
+            function,
+            in_use: 0,
+            ready,
+            idle_since: ready,
+            turn: 0,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.slots[id as usize] = Some(instance);
@@ -144,10 +158,18 @@ impl Instances {
         instance.in_use -= 1;
         let in_use = instance.in_use;
         if in_use == 0 {
-            self.of_function.entry(function).or_default().partial.remove(&(ready, id));
+            self.of_function
+                .entry(function)
+                .or_default()
+                .partial
+                .remove(&(ready, id));
             self.enter_idle(id, mold, now.max(ready));
         } else {
-            self.of_function.entry(function).or_default().partial.insert((ready, id));
+            self.of_function
+                .entry(function)
+                .or_default()
+                .partial
+                .insert((ready, id));
         }
     }
 
@@ -163,12 +185,20 @@ impl Instances {
     /// Removes all instances.
     pub(super) fn clear(&mut self) {
         let (evictions, expirations) = (self.evictions, self.expirations);
-        *self = Instances { evictions, expirations, ..Instances::new(self.memory) };
+        *self = Instances {
+            evictions,
+            expirations,
+            ..Instances::new(self.memory)
+        };
     }
 
     /// Instances of a function.
     pub(super) fn count(&self, function: u32) -> usize {
-        self.slots.iter().flatten().filter(|instance| instance.function == function).count()
+        self.slots
+            .iter()
+            .flatten()
+            .filter(|instance| instance.function == function)
+            .count()
     }
 
     /// Bytes that all instances hold.
@@ -208,7 +238,11 @@ impl Instances {
         instance.idle_since = since;
         instance.turn = turn;
         let function = instance.function;
-        self.of_function.entry(function).or_default().idle.insert((turn, id));
+        self.of_function
+            .entry(function)
+            .or_default()
+            .idle
+            .insert((turn, id));
         self.idle.insert((turn, id));
         self.idle_memory += mold.memory;
         if mold.keep_alive < Duration::MAX {
@@ -219,7 +253,11 @@ impl Instances {
     fn leave_idle(&mut self, id: InstanceId, mold: Mold) {
         let instance = self.instance(id);
         let (function, turn, since) = (instance.function, instance.turn, instance.idle_since);
-        self.of_function.entry(function).or_default().idle.remove(&(turn, id));
+        self.of_function
+            .entry(function)
+            .or_default()
+            .idle
+            .remove(&(turn, id));
         self.idle.remove(&(turn, id));
         self.idle_memory -= mold.memory;
         if mold.keep_alive < Duration::MAX {

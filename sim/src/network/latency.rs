@@ -83,7 +83,9 @@ impl PairLatency {
 
     fn one_way(&self, from: u32, to: u32) -> Duration {
         let pair = u64::from(from.min(to)) << 32 | u64::from(from.max(to));
-        let seconds = self.round_trip.sample(&mut self.draws.stream(purpose::PAIR, pair));
+        let seconds = self
+            .round_trip
+            .sample(&mut self.draws.stream(purpose::PAIR, pair));
         Duration::from_secs_f64(seconds / 2.0)
     }
 }
@@ -110,7 +112,9 @@ impl LastMile {
             let seconds = distribution.sample(&mut draws.stream(purpose::LAST_MILE, u64::from(node)));
             (Duration::from_secs_f64(seconds).as_nanos() / Self::NANOS).min(i64::from(u32::MAX)) as u32
         };
-        LastMile { nodes: (0..nodes).map(draw).collect() }
+        LastMile {
+            nodes: (0..nodes).map(draw).collect(),
+        }
     }
 
     /// What the last miles of two nodes add to a message between them.
@@ -121,5 +125,34 @@ impl LastMile {
         }
         let sum = i64::from(self.nodes[from as usize]) + i64::from(self.nodes[to as usize]);
         Duration::from_nanos(sum * Self::NANOS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawn_pair_keeps_its_delay_in_both_directions() {
+        let draws = Draws::new(1, 0);
+        let latency = Latency::Pairs(PairLatency::new(Distribution::Constant(0.08), draws));
+        assert_eq!(latency.one_way(3, 900_000), Duration::from_millis(40));
+        assert_eq!(latency.one_way(900_000, 3), Duration::from_millis(40));
+        assert_eq!(latency.one_way(3, 3), Duration::ZERO);
+        assert_eq!(latency.nodes(), None);
+    }
+
+    #[test]
+    fn last_miles_are_added_at_both_ends_but_not_within_a_node() {
+        let draws = Draws::new(1, 0);
+        let last_mile = LastMile::draw(&Distribution::Constant(0.008), &draws, 3);
+        assert_eq!(last_mile.between(0, 2), Duration::from_millis(16));
+        assert_eq!(last_mile.between(2, 2), Duration::ZERO);
+        assert_eq!(LastMile::none().between(0, 2), Duration::ZERO);
+    }
+
+    #[test]
+    fn models_are_small() {
+        assert!(size_of::<Latency>() <= 96, "{}", size_of::<Latency>());
     }
 }

@@ -15,7 +15,10 @@ enum Separator {
 
 impl Separator {
     fn of(line: &str) -> Self {
-        [',', ';', '\t'].into_iter().find(|c| line.contains(*c)).map_or(Separator::Space, Separator::Char)
+        [',', ';', '\t']
+            .into_iter()
+            .find(|c| line.contains(*c))
+            .map_or(Separator::Space, Separator::Char)
     }
 
     /// The values of a line, and whether it ends with a separator: many programs write one after the last value,
@@ -24,8 +27,10 @@ impl Separator {
         let Separator::Char(separator) = self else {
             return (line.split_whitespace().collect(), false);
         };
-        let mut values: Vec<&str> =
-            line.split(separator).map(|value| value.trim().trim_matches('"').trim()).collect();
+        let mut values: Vec<&str> = line
+            .split(separator)
+            .map(|value| value.trim().trim_matches('"').trim())
+            .collect();
         let trailing = values.len() > 1 && values.last() == Some(&"");
         if trailing {
             values.pop();
@@ -52,7 +57,8 @@ pub(super) fn parse<R: BufRead>(
     while let Some((line_number, line)) = lines.next()? {
         let (mut values, trailing) = separator.get_or_insert_with(|| Separator::of(line)).split(line);
         if rows == 0 {
-            if header.is_none() && values.iter().any(is_word) && !values.iter().any(|value| is_number(&value)) {
+            if header.is_none() && values.iter().any(is_word) && !values.iter().any(|value| is_number(&value))
+            {
                 header = Some(values.iter().map(|value| (*value).to_owned()).collect());
                 continue;
             }
@@ -70,7 +76,10 @@ pub(super) fn parse<R: BufRead>(
             values.push("");
         }
         if values.len() != expected {
-            let problem = MatrixProblem::RaggedRow { found: values.len(), expected };
+            let problem = MatrixProblem::RaggedRow {
+                found: values.len(),
+                expected,
+            };
             return Err(MatrixError::line(file, line_number, problem));
         }
         rows += 1;
@@ -78,27 +87,39 @@ pub(super) fn parse<R: BufRead>(
             return Err(MatrixError::file(file, MatrixProblem::TooManyRows));
         }
         if named
-            && let Some(column) = header.as_ref().and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
+            && let Some(column) = header
+                .as_ref()
+                .and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
             && values[0] != column
         {
-            let problem = MatrixProblem::NameMismatch { found: shorten(values[0]), expected: shorten(column) };
+            let problem = MatrixProblem::NameMismatch {
+                found: shorten(values[0]),
+                expected: shorten(column),
+            };
             return Err(MatrixError::value(file, line_number, 1, problem));
         }
         for (i, value) in values.iter().enumerate().skip(usize::from(named)) {
-            let cell =
-                parse_cell(value, unit).map_err(|problem| MatrixError::value(file, line_number, i + 1, problem))?;
+            let cell = parse_cell(value, unit)
+                .map_err(|problem| MatrixError::value(file, line_number, i + 1, problem))?;
             cells.push(cell);
         }
         if rows > columns {
             // Say so now: the rest may be millions of lines of another kind of file.
-            return Err(MatrixError::line(file, line_number, MatrixProblem::NotSquare { rows, columns }));
+            return Err(MatrixError::line(
+                file,
+                line_number,
+                MatrixProblem::NotSquare { rows, columns },
+            ));
         }
     }
     if rows == 0 {
         return Err(MatrixError::file(file, MatrixProblem::Empty));
     }
     if rows != columns {
-        return Err(MatrixError::file(file, MatrixProblem::NotSquare { rows, columns }));
+        return Err(MatrixError::file(
+            file,
+            MatrixProblem::NotSquare { rows, columns },
+        ));
     }
     let names = match header {
         // The corner above the rows' names may have one of its own.
@@ -106,7 +127,10 @@ pub(super) fn parse<R: BufRead>(
             names[names.len() - columns..].to_vec()
         }
         Some(names) => {
-            let problem = MatrixProblem::RaggedRow { found: columns, expected: names.len() };
+            let problem = MatrixProblem::RaggedRow {
+                found: columns,
+                expected: names.len(),
+            };
             return Err(MatrixError::file(file, problem));
         }
         None => (1..=rows).map(|row| row.to_string()).collect(),
