@@ -203,10 +203,10 @@ impl RoundTrips {
         let mut names = names;
         if bad.count() > 0 {
             match missing {
-                Missing::Error => return Err(MatrixError::file(file, MatrixProblem::Missing(bad))),
+                Missing::Error => return Err(MatrixError::file(file, MatrixProblem::Missing(Box::new(bad)))),
                 Missing::Median => {
                     if bad.count() == bad.cells {
-                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(bad)));
+                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(Box::new(bad))));
                     }
                     fill_with_medians(&mut cells, rows);
                 }
@@ -217,7 +217,7 @@ impl RoundTrips {
                         .map(|r| r + 1)
                         .collect();
                     if keep.len() < 2 {
-                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(bad)));
+                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(Box::new(bad))));
                     }
                     let old = &cells;
                     cells = keep
