@@ -40,6 +40,8 @@ pub struct Fabric {
     pub jitter: Option<Distribution>,
     /// Probability from 0 to 1 that a packet is lost.
     pub loss: f64,
+    /// The shortest retransmission timeout; [`MIN_RTO`] on Linux.
+    pub min_rto: Duration,
 }
 
 impl Fabric {
@@ -90,7 +92,7 @@ impl Fabric {
         }
         let loss = either(self.loss, degraded.loss);
         if loss > 0.0 {
-            let rto = retransmission_timeout(base.saturating_mul(2));
+            let rto = retransmission_timeout(base.saturating_mul(2), self.min_rto);
             let stream = &mut message_stream(draws, purpose::LOSS, from, number);
             let lost = retransmission_delay(stream, loss, rto);
             delay = Duration::from_nanos(delay.as_nanos().saturating_add(lost.as_nanos()));
@@ -111,9 +113,9 @@ fn message_stream(
 }
 
 /// The first retransmission timeout of a connection with this round trip: twice the round trip (RFC 6298's smoothed
-/// round trip plus four variances, in a steady network), at least [`MIN_RTO`].
-pub fn retransmission_timeout(round_trip: Duration) -> Duration {
-    round_trip.saturating_mul(2).max(MIN_RTO)
+/// round trip plus four variances, in a steady network), at least `least`.
+pub fn retransmission_timeout(round_trip: Duration, least: Duration) -> Duration {
+    round_trip.saturating_mul(2).max(least)
 }
 
 /// What losses add to a message of a reliable stream: each loss, with probability `loss`, costs a retransmission
@@ -145,6 +147,7 @@ mod tests {
             links: Links::same(Bandwidth::UNLIMITED),
             jitter: None,
             loss: 0.0,
+            min_rto: MIN_RTO,
         }
     }
 
@@ -234,9 +237,12 @@ mod tests {
 
     #[test]
     fn timeouts_are_twice_the_round_trip_and_bounded() {
-        assert_eq!(retransmission_timeout(Duration::from_millis(10)), MIN_RTO);
         assert_eq!(
-            retransmission_timeout(Duration::from_millis(300)),
+            retransmission_timeout(Duration::from_millis(10), MIN_RTO),
+            MIN_RTO
+        );
+        assert_eq!(
+            retransmission_timeout(Duration::from_millis(300), MIN_RTO),
             Duration::from_millis(600)
         );
         let stream = &mut Draws::new(1, 0).stream(purpose::LOSS, 0);

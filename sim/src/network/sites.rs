@@ -13,8 +13,8 @@ use super::purpose;
 pub struct Sites {
     matrix: Arc<RoundTrips>,
     site: Vec<u16>,
-    /// One way, in [`CELL_NANOS`].
-    within: u32,
+    /// One way within a site, in [`CELL_NANOS`]; what the matrix' diagonal says if `None`.
+    within: Option<u32>,
 }
 
 impl Sites {
@@ -26,49 +26,29 @@ impl Sites {
         Self::place(matrix, within, (0..nodes).map(place).collect())
     }
 
-    /// As [`Sites::draw`], where row i is as probable as `weights[i]` says against the sum of them all.
-    ///
-    /// # Panics
-    /// If there are not as many weights as rows, or they are not finite, not negative and positive in sum.
-    pub fn draw_weighted(
-        matrix: Arc<RoundTrips>,
-        weights: &[f64],
-        within: Duration,
-        draws: &Draws,
-        nodes: u32,
-    ) -> Self {
-        assert_eq!(weights.len(), matrix.rows(), "one weight a row");
-        assert!(
-            weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0),
-            "weights"
-        );
-        let mut sum = 0.0;
-        let cumulated: Vec<f64> = weights
-            .iter()
-            .map(|weight| {
-                sum += weight;
-                sum
-            })
-            .collect();
-        assert!(sum > 0.0, "one weight must be positive");
-        let last = weights.iter().rposition(|weight| *weight > 0.0).unwrap_or(0);
-        let place = |node: u32| {
-            let at = draws.stream(purpose::PLACEMENT, u64::from(node)).unit() * sum;
-            cumulated.partition_point(|bound| *bound <= at).min(last) as u16
-        };
-        Self::place(matrix, within, (0..nodes).map(place).collect())
-    }
-
-    /// Node i on row `site[i]`.
+    /// Node i on row `site[i]`; nodes of one row have the round trip `within`.
     ///
     /// # Panics
     /// If there is no such row.
     pub fn place(matrix: Arc<RoundTrips>, within: Duration, site: Vec<u16>) -> Self {
+        let within = (within.as_nanos() / (2 * CELL_NANOS)).min(i64::from(u32::MAX)) as u32;
+        Self::new(matrix, Some(within), site)
+    }
+
+    /// Node i in region `region[i]` of a matrix that holds the round trips within regions on its diagonal
+    /// ([`RoundTrips::from_rows`]).
+    ///
+    /// # Panics
+    /// If there is no such region.
+    pub fn place_in_regions(matrix: Arc<RoundTrips>, region: Vec<u16>) -> Self {
+        Self::new(matrix, None, region)
+    }
+
+    fn new(matrix: Arc<RoundTrips>, within: Option<u32>, site: Vec<u16>) -> Self {
         assert!(
             site.iter().all(|row| usize::from(*row) < matrix.rows()),
             "a row of the matrix"
         );
-        let within = (within.as_nanos() / (2 * CELL_NANOS)).min(i64::from(u32::MAX)) as u32;
         Sites { matrix, site, within }
     }
 
@@ -91,10 +71,9 @@ impl Sites {
     #[inline]
     pub(super) fn one_way(&self, from: u32, to: u32) -> Duration {
         let (row, column) = (self.site[from as usize], self.site[to as usize]);
-        let cell = if row == column {
-            self.within
-        } else {
-            self.matrix.cells()[usize::from(row) * self.matrix.rows() + usize::from(column)]
+        let cell = match self.within {
+            Some(within) if row == column => within,
+            _ => self.matrix.cells()[usize::from(row) * self.matrix.rows() + usize::from(column)],
         };
         Duration::from_nanos(i64::from(cell) * CELL_NANOS)
     }
@@ -107,7 +86,6 @@ mod tests {
     use super::super::latency::Latency;
     use super::super::matrix::{Missing, TimeUnit};
     use super::super::read::MatrixOptions;
-    use super::super::regions;
     use super::*;
 
     /// A measured matrix that lies beside the checkout, if it does.
@@ -207,14 +185,21 @@ mod tests {
         assert_eq!(sites.one_way(1, 0), Duration::from_millis(60));
     }
 
+    /// Three regions; 1, 2 and 3 ms within, 80 ms from the first to the second, 10 ms back.
+    fn regions() -> Arc<RoundTrips> {
+        let names = ["east", "west", "south"].map(str::to_owned);
+        let rows = [[1, 80, 200], [10, 2, 120], [200, 120, 3]];
+        let rows = rows.map(|row| row.map(Duration::from_millis).to_vec());
+        Arc::new(RoundTrips::from_rows(&names, &rows))
+    }
+
     #[test]
     fn another_number_of_nodes_moves_none() {
-        let matrix = Arc::new(regions::built_in(regions::CLOUD_2024).expect("built in"));
         let draws = Draws::new(1, 0);
-        let few = Sites::draw(matrix.clone(), Duration::ZERO, &draws, 100);
-        let many = Sites::draw(matrix.clone(), Duration::ZERO, &draws, 1_000);
+        let few = Sites::draw(regions(), Duration::ZERO, &draws, 100);
+        let many = Sites::draw(regions(), Duration::ZERO, &draws, 1_000);
         assert!((0..100).all(|node| few.site(node) == many.site(node)));
-        let other = Sites::draw(matrix, Duration::ZERO, &Draws::new(1, 1), 100);
+        let other = Sites::draw(regions(), Duration::ZERO, &Draws::new(1, 1), 100);
         assert!(
             (0..100).any(|node| few.site(node) != other.site(node)),
             "another repetition, other places"
@@ -222,54 +207,22 @@ mod tests {
     }
 
     #[test]
-    fn nodes_of_one_site_have_its_internal_round_trip_and_a_node_none_to_itself() {
-        let matrix = Arc::new(regions::built_in(regions::CLOUD_2024).expect("built in"));
-        let frankfurt = matrix
-            .names()
-            .iter()
-            .position(|name| name == "eu-central-1")
-            .expect("a region") as u16;
-        let virginia = matrix
-            .names()
-            .iter()
-            .position(|name| name == "us-east-1")
-            .expect("a region") as u16;
-        let sites = Sites::place(
-            matrix,
-            Duration::from_millis(1),
-            vec![frankfurt, frankfurt, virginia],
-        );
-        let latency = Latency::Sites(sites);
+    fn nodes_in_regions_have_half_the_regions_round_trips() {
+        let latency = Latency::Sites(Sites::place_in_regions(regions(), vec![0, 0, 1, 2, 2]));
         assert_eq!(latency.one_way(0, 0), Duration::ZERO);
         assert_eq!(latency.one_way(0, 1), Duration::from_micros(500));
-        assert_eq!(latency.one_way(0, 2), Duration::from_millis(46));
-        assert_eq!(latency.site(2), Some(virginia));
-        assert_eq!(latency.site_names()[usize::from(virginia)], "us-east-1");
+        assert_eq!(latency.one_way(4, 3), Duration::from_micros(1_500));
+        assert_eq!(latency.one_way(0, 2), Duration::from_millis(40));
+        assert_eq!(latency.one_way(2, 0), Duration::from_millis(5));
+        assert_eq!(latency.site(2), Some(1));
+        assert_eq!(latency.site_names(), ["east", "west", "south"]);
     }
 
     #[test]
-    fn weights_are_the_shares_of_regions() {
-        let matrix = Arc::new(regions::built_in(regions::CLOUD_2024).expect("built in"));
-        let chosen = [("eu-west-1", 3.0), ("sa-east-1", 1.0), ("us-east-1", 0.0)];
-        let weights = regions::weights(&matrix, &chosen).expect("valid weights");
-        let nodes = 20_000;
-        let sites = Sites::draw_weighted(matrix.clone(), &weights, Duration::ZERO, &Draws::new(3, 0), nodes);
-        let count = |name: &str| {
-            let row = matrix
-                .names()
-                .iter()
-                .position(|other| other == name)
-                .expect("a region");
-            (0..nodes)
-                .filter(|node| usize::from(sites.site(*node)) == row)
-                .count()
-        };
-        let (ireland, brazil) = (count("eu-west-1"), count("sa-east-1"));
-        assert_eq!(ireland + brazil, nodes as usize);
-        // Five standard deviations of a binomial draw.
-        assert!(
-            (ireland as f64 - 15_000.0).abs() < 5.0 * (20_000.0f64 * 0.75 * 0.25).sqrt(),
-            "{ireland}"
-        );
+    fn nodes_on_one_row_have_the_round_trip_within_a_site() {
+        let latency = Latency::Sites(Sites::place(regions(), Duration::from_millis(7), vec![1, 1, 2]));
+        assert_eq!(latency.one_way(0, 1), Duration::from_micros(3_500));
+        assert_eq!(latency.one_way(1, 2), Duration::from_millis(60));
+        assert_eq!(latency.nodes(), Some(3));
     }
 }
