@@ -70,9 +70,7 @@ impl Instances {
     }
 
     fn instance(&mut self, id: InstanceId) -> &mut Instance {
-        self.slots[id as usize]
-            .as_mut()
-            .expect("an instance that is there")
+        self.slots[id as usize].as_mut().expect("an instance that is there")
     }
 
     /// Takes a place in an instance that there is: one with calls if it is ready, else the most recently used idle
@@ -113,21 +111,13 @@ impl Instances {
         let room = if taken {
             self.make_room(mold.memory, molds)
         } else {
-            self.used
-                .checked_add(mold.memory)
-                .is_some_and(|used| used <= self.memory)
+            self.used.checked_add(mold.memory).is_some_and(|used| used <= self.memory)
         };
         if !room {
             return None;
         }
         self.used += mold.memory;
-        let instance = Instance {
-            function,
-            in_use: 0,
-            ready,
-            idle_since: ready,
-            turn: 0,
-        };
+        let instance = Instance { function, in_use: 0, ready, idle_since: ready, turn: 0 };
         let id = match self.free.pop() {
             Some(id) => {
                 self.slots[id as usize] = Some(instance);
@@ -158,18 +148,10 @@ impl Instances {
         instance.in_use -= 1;
         let in_use = instance.in_use;
         if in_use == 0 {
-            self.of_function
-                .entry(function)
-                .or_default()
-                .partial
-                .remove(&(ready, id));
+            self.of_function.entry(function).or_default().partial.remove(&(ready, id));
             self.enter_idle(id, mold, now.max(ready));
         } else {
-            self.of_function
-                .entry(function)
-                .or_default()
-                .partial
-                .insert((ready, id));
+            self.of_function.entry(function).or_default().partial.insert((ready, id));
         }
     }
 
@@ -185,20 +167,12 @@ impl Instances {
     /// Removes all instances.
     pub(super) fn clear(&mut self) {
         let (evictions, expirations) = (self.evictions, self.expirations);
-        *self = Instances {
-            evictions,
-            expirations,
-            ..Instances::new(self.memory)
-        };
+        *self = Instances { evictions, expirations, ..Instances::new(self.memory) };
     }
 
     /// Instances of a function.
     pub(super) fn count(&self, function: u32) -> usize {
-        self.slots
-            .iter()
-            .flatten()
-            .filter(|instance| instance.function == function)
-            .count()
+        self.slots.iter().flatten().filter(|instance| instance.function == function).count()
     }
 
     /// Bytes that all instances hold.
@@ -238,11 +212,7 @@ impl Instances {
         instance.idle_since = since;
         instance.turn = turn;
         let function = instance.function;
-        self.of_function
-            .entry(function)
-            .or_default()
-            .idle
-            .insert((turn, id));
+        self.of_function.entry(function).or_default().idle.insert((turn, id));
         self.idle.insert((turn, id));
         self.idle_memory += mold.memory;
         if mold.keep_alive < Duration::MAX {
@@ -253,11 +223,7 @@ impl Instances {
     fn leave_idle(&mut self, id: InstanceId, mold: Mold) {
         let instance = self.instance(id);
         let (function, turn, since) = (instance.function, instance.turn, instance.idle_since);
-        self.of_function
-            .entry(function)
-            .or_default()
-            .idle
-            .remove(&(turn, id));
+        self.of_function.entry(function).or_default().idle.remove(&(turn, id));
         self.idle.remove(&(turn, id));
         self.idle_memory -= mold.memory;
         if mold.keep_alive < Duration::MAX {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use edge_faas_core::context::Capacity;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
 
 use super::cores::{Cores, Share};
 use super::instances::{InstanceId, Instances, Mold};
-use super::machine::{Capacity, Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
+use super::machine::{Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
 
 /// A function on this node.
 #[derive(Debug)]
@@ -22,11 +23,7 @@ struct Hosted {
 
 impl Hosting {
     fn mold(&self) -> Mold {
-        Mold {
-            places: self.calls_per_instance,
-            memory: self.memory,
-            keep_alive: self.keep_alive,
-        }
+        Mold { places: self.calls_per_instance, memory: self.memory, keep_alive: self.keep_alive }
     }
 }
 
@@ -49,12 +46,7 @@ enum Kind {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Queued,
-    Placed {
-        slot_at: Time,
-        ready: Time,
-        instance: InstanceId,
-        run: Run,
-    },
+    Placed { slot_at: Time, ready: Time, instance: InstanceId, run: Run },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,16 +108,8 @@ impl Executor {
     /// # Panics
     /// If it is hosted already, or has no slot or no call per instance.
     pub fn host(&mut self, function: u32, hosting: Hosting) {
-        assert!(
-            hosting.concurrency > 0 && hosting.calls_per_instance > 0,
-            "a function has a slot"
-        );
-        let hosted = Hosted {
-            hosting,
-            running: 0,
-            queue: BTreeMap::new(),
-            pulled: None,
-        };
+        assert!(hosting.concurrency > 0 && hosting.calls_per_instance > 0, "a function has a slot");
+        let hosted = Hosted { hosting, running: 0, queue: BTreeMap::new(), pulled: None };
         let before = self.functions.insert(function, hosted);
         assert!(before.is_none(), "a function is hosted once a node");
     }
@@ -137,9 +121,7 @@ impl Executor {
         if self.down || !self.functions.contains_key(&function) {
             return 0;
         }
-        (0..count)
-            .take_while(|_| self.start_instance(now, function, cold, false).is_some())
-            .count() as u32
+        (0..count).take_while(|_| self.start_instance(now, function, cold, false).is_some()).count() as u32
     }
 
     /// Takes a call in. Its [`Event::Finished`] follows if it is started or queued, unless it is cancelled or lost.
@@ -162,13 +144,7 @@ impl Executor {
             self.stats.rejected += 1;
             return Submit::Rejected;
         }
-        let task = self.add_task(
-            now,
-            Kind::Call {
-                job,
-                phase: Phase::Queued,
-            },
-        );
+        let task = self.add_task(now, Kind::Call { job, phase: Phase::Queued });
         let before = self.by_id.insert(job.id, task);
         assert!(before.is_none(), "ids are unique on a node");
         if let Some((instance, ready)) = place {
@@ -191,17 +167,13 @@ impl Executor {
         self.advance(now);
         let task = self.by_id.remove(&id)?;
         let taken = self.take_task(task);
-        let Kind::Call { job, phase } = taken.kind else {
-            unreachable!("only calls have ids")
-        };
+        let Kind::Call { job, phase } = taken.kind else { unreachable!("only calls have ids") };
         let cut = self.cut(now, taken.arrived, phase);
         match phase {
             Phase::Queued => {
                 self.hosted(job.function).queue.remove(&taken.sequence);
             }
-            Phase::Placed {
-                instance, run, ready, ..
-            } => {
+            Phase::Placed { instance, run, ready, .. } => {
                 match run {
                     Run::Starting => self.timers.remove(&(ready, taken.sequence, task)),
                     Run::Sleeping { until } => self.timers.remove(&(until, taken.sequence, task)),
@@ -262,20 +234,11 @@ impl Executor {
         let mut lost = Vec::with_capacity(calls.len());
         for task in calls {
             let taken = self.take_task(task);
-            let Kind::Call { job, phase } = taken.kind else {
-                unreachable!("only calls have ids")
-            };
-            if let Phase::Placed {
-                run: Run::OnCores(share),
-                ..
-            } = phase
-            {
+            let Kind::Call { job, phase } = taken.kind else { unreachable!("only calls have ids") };
+            if let Phase::Placed { run: Run::OnCores(share), .. } = phase {
                 self.cores.remove(share);
             }
-            lost.push(Lost {
-                id: job.id,
-                cut: self.cut(now, taken.arrived, phase),
-            });
+            lost.push(Lost { id: job.id, cut: self.cut(now, taken.arrived, phase) });
         }
         self.timers.clear();
         self.starved.clear();
@@ -327,11 +290,7 @@ impl Executor {
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats;
         for task in self.tasks.iter().flatten() {
-            if let Kind::Call {
-                phase: Phase::Placed { slot_at, .. },
-                ..
-            } = task.kind
-            {
+            if let Kind::Call { phase: Phase::Placed { slot_at, .. }, .. } = task.kind {
                 stats.slot_busy += self.now.since(slot_at);
             }
         }
@@ -369,18 +328,12 @@ impl Executor {
 
     fn expire(&mut self) {
         let functions = &self.functions;
-        self.instances
-            .expire(self.now, |function| mold(functions, function));
+        self.instances.expire(self.now, |function| mold(functions, function));
     }
 
     fn on_timer(&mut self, at: Time, task: u32) {
         match &self.task(task).kind {
-            Kind::Call {
-                phase: Phase::Placed {
-                    run: Run::Starting, ..
-                },
-                ..
-            } => self.run(at, task),
+            Kind::Call { phase: Phase::Placed { run: Run::Starting, .. }, .. } => self.run(at, task),
             Kind::Call { .. } => self.on_done(at, task),
             Kind::Charge { .. } => unreachable!("charges have no timer"),
         }
@@ -396,13 +349,7 @@ impl Executor {
             }
             Kind::Call { job, phase } => (job, phase),
         };
-        let Phase::Placed {
-            slot_at,
-            ready,
-            instance,
-            ..
-        } = phase
-        else {
+        let Phase::Placed { slot_at, ready, instance, .. } = phase else {
             unreachable!("work is done in a slot");
         };
         self.by_id.remove(&job.id);
@@ -432,10 +379,7 @@ impl Executor {
             .copied()
             .chain([function])
             .filter_map(|function| {
-                Some((
-                    *self.functions.get(&function)?.queue.first_key_value()?.0,
-                    function,
-                ))
+                Some((*self.functions.get(&function)?.queue.first_key_value()?.0, function))
             })
             .collect();
         waiting.sort_unstable();
@@ -455,9 +399,7 @@ impl Executor {
             let Some((&sequence, &task)) = hosted.queue.first_key_value() else {
                 return;
             };
-            let Kind::Call { job, .. } = self.task(task).kind else {
-                unreachable!("calls are queued")
-            };
+            let Kind::Call { job, .. } = self.task(task).kind else { unreachable!("calls are queued") };
             let Some((instance, ready)) = self.place(now, &job) else {
                 self.starved.insert(function);
                 return;
@@ -487,17 +429,13 @@ impl Executor {
         taken: bool,
     ) -> Option<(InstanceId, Time)> {
         let hosted = self.functions.get(&function)?;
-        let pulled = hosted
-            .pulled
-            .unwrap_or_else(|| now.saturating_add(hosted.hosting.pull));
+        let pulled = hosted.pulled.unwrap_or_else(|| now.saturating_add(hosted.hosting.pull));
         let ready = pulled.max(now).saturating_add(cold);
         let mold_of_this = hosted.hosting.mold();
         let functions = &self.functions;
         let id = self
             .instances
-            .start(function, mold_of_this, ready, taken, |function| {
-                mold(functions, function)
-            })?;
+            .start(function, mold_of_this, ready, taken, |function| mold(functions, function))?;
         let hosted = self.hosted(function);
         if hosted.pulled.is_none() {
             hosted.pulled = Some(pulled);
@@ -510,15 +448,8 @@ impl Executor {
     /// A call has its slot and a place in an instance.
     fn begin(&mut self, now: Time, task: u32, instance: InstanceId, ready: Time) {
         let sequence = self.task(task).sequence;
-        let Kind::Call { job, phase } = &mut self.task(task).kind else {
-            unreachable!("calls have slots")
-        };
-        *phase = Phase::Placed {
-            slot_at: now,
-            ready,
-            instance,
-            run: Run::Starting,
-        };
+        let Kind::Call { job, phase } = &mut self.task(task).kind else { unreachable!("calls have slots") };
+        *phase = Phase::Placed { slot_at: now, ready, instance, run: Run::Starting };
         let function = job.function;
         self.hosted(function).running += 1;
         if ready <= now {
@@ -532,9 +463,7 @@ impl Executor {
     fn run(&mut self, now: Time, task: u32) {
         self.stats.executions += 1;
         let sequence = self.task(task).sequence;
-        let Kind::Call { job, .. } = self.task(task).kind else {
-            unreachable!("calls run")
-        };
+        let Kind::Call { job, .. } = self.task(task).kind else { unreachable!("calls run") };
         let started = match job.work {
             Work::Sleep(duration) => {
                 let until = now.saturating_add(duration);
@@ -543,11 +472,7 @@ impl Executor {
             }
             Work::Cpu(work) => Run::OnCores(self.cores.add(task, work)),
         };
-        if let Kind::Call {
-            phase: Phase::Placed { run, .. },
-            ..
-        } = &mut self.task(task).kind
-        {
+        if let Kind::Call { phase: Phase::Placed { run, .. }, .. } = &mut self.task(task).kind {
             *run = started;
         }
     }
@@ -562,15 +487,10 @@ impl Executor {
     fn cut(&mut self, now: Time, arrived: Time, phase: Phase) -> Cut {
         self.stats.cut += 1;
         match phase {
-            Phase::Queued => Cut {
-                started: false,
-                queue: now.since(arrived),
-                cold: Duration::ZERO,
-                burnt: Duration::ZERO,
-            },
-            Phase::Placed {
-                slot_at, ready, run, ..
-            } => {
+            Phase::Queued => {
+                Cut { started: false, queue: now.since(arrived), cold: Duration::ZERO, burnt: Duration::ZERO }
+            }
+            Phase::Placed { slot_at, ready, run, .. } => {
                 self.stats.slot_busy += now.since(slot_at);
                 let begun = ready.max(slot_at).min(now);
                 Cut {
@@ -586,11 +506,7 @@ impl Executor {
     fn add_task(&mut self, now: Time, kind: Kind) -> u32 {
         let sequence = self.submitted;
         self.submitted += 1;
-        let task = Some(Task {
-            sequence,
-            arrived: now,
-            kind,
-        });
+        let task = Some(Task { sequence, arrived: now, kind });
         match self.free.pop() {
             Some(slot) => {
                 self.tasks[slot as usize] = task;
@@ -605,28 +521,18 @@ impl Executor {
 
     fn take_task(&mut self, task: u32) -> Task {
         self.free.push(task);
-        self.tasks[task as usize]
-            .take()
-            .expect("a task that is on the node")
+        self.tasks[task as usize].take().expect("a task that is on the node")
     }
 
     fn task(&mut self, task: u32) -> &mut Task {
-        self.tasks[task as usize]
-            .as_mut()
-            .expect("a task that is on the node")
+        self.tasks[task as usize].as_mut().expect("a task that is on the node")
     }
 
     fn hosted(&mut self, function: u32) -> &mut Hosted {
-        self.functions
-            .get_mut(&function)
-            .expect("a function that is hosted")
+        self.functions.get_mut(&function).expect("a function that is hosted")
     }
 }
 
 fn mold(functions: &BTreeMap<u32, Hosted>, function: u32) -> Mold {
-    functions
-        .get(&function)
-        .expect("a function that is hosted")
-        .hosting
-        .mold()
+    functions.get(&function).expect("a function that is hosted").hosting.mold()
 }

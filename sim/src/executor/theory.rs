@@ -21,11 +21,7 @@ struct Uniform {
 impl Uniform {
     /// In (0, 1].
     fn draw(&mut self) -> f64 {
-        if self.mirrored {
-            self.stream.unit() + f64::EPSILON / 2.0
-        } else {
-            self.stream.unit_positive()
-        }
+        if self.mirrored { self.stream.unit() + f64::EPSILON / 2.0 } else { self.stream.unit_positive() }
     }
 
     fn exponential(&mut self, mean: f64) -> f64 {
@@ -42,14 +38,8 @@ fn poisson(
     service: impl Fn(&mut Uniform) -> f64,
 ) -> Vec<(Time, Duration)> {
     let draws = Draws::new(seed, 0);
-    let mut arrivals = Uniform {
-        stream: draws.stream(ARRIVALS, 0),
-        mirrored,
-    };
-    let mut services = Uniform {
-        stream: draws.stream(SERVICES, 0),
-        mirrored,
-    };
+    let mut arrivals = Uniform { stream: draws.stream(ARRIVALS, 0), mirrored };
+    let mut services = Uniform { stream: draws.stream(SERVICES, 0), mirrored };
     let mut now = Time::ZERO;
     (0..jobs)
         .map(|_| {
@@ -77,23 +67,10 @@ fn mean(
 /// The sum of sojourns, in seconds, of CPU-bound jobs that share `cores` without a limit.
 fn shared_sojourns(cores: u32, load: Vec<(Time, Duration)>) -> f64 {
     let mut node = Executor::new(machine(cores));
-    node.host(
-        0,
-        Hosting {
-            concurrency: u32::MAX,
-            calls_per_instance: u32::MAX,
-            ..Hosting::default()
-        },
-    );
-    let load: Vec<_> = load
-        .iter()
-        .enumerate()
-        .map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s))))
-        .collect();
-    run(&mut node, &load)
-        .iter()
-        .map(|result| result.expect("no job is lost").exec.as_secs_f64())
-        .sum()
+    node.host(0, Hosting { concurrency: u32::MAX, calls_per_instance: u32::MAX, ..Hosting::default() });
+    let load: Vec<_> =
+        load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
+    run(&mut node, &load).iter().map(|result| result.expect("no job is lost").exec.as_secs_f64()).sum()
 }
 
 /// Drives the executor as an engine does; results by job.
@@ -102,10 +79,7 @@ fn run(node: &mut Executor, jobs: &[(Time, Job)]) -> Vec<Option<Finished>> {
     let mut collect = |node: &mut Executor, now: Time| {
         while let Some(event) = node.poll(now) {
             if let Event::Finished(finished) = event {
-                assert!(
-                    results[finished.id as usize].replace(finished).is_none(),
-                    "a job is done once"
-                );
+                assert!(results[finished.id as usize].replace(finished).is_none(), "a job is done once");
             }
         }
     };
@@ -114,10 +88,7 @@ fn run(node: &mut Executor, jobs: &[(Time, Job)]) -> Vec<Option<Finished>> {
             collect(node, deadline);
         }
         let submitted = node.submit(*at, *job);
-        assert!(
-            matches!(submitted, Submit::Started | Submit::Queued | Submit::Rejected),
-            "{submitted:?}"
-        );
+        assert!(matches!(submitted, Submit::Started | Submit::Queued | Submit::Rejected), "{submitted:?}");
         collect(node, *at);
     }
     while let Some(deadline) = node.next_deadline() {
@@ -127,20 +98,11 @@ fn run(node: &mut Executor, jobs: &[(Time, Job)]) -> Vec<Option<Finished>> {
 }
 
 fn machine(cores: u32) -> Machine {
-    Machine {
-        cores,
-        memory: 1 << 30,
-        speed: 1.0,
-    }
+    Machine { cores: f64::from(cores), memory: 1 << 30, speed: 1.0 }
 }
 
 fn job(id: u64, work: Work) -> Job {
-    Job {
-        id,
-        function: 0,
-        work,
-        cold: Duration::ZERO,
-    }
+    Job { id, function: 0, work, cold: Duration::ZERO }
 }
 
 /// Erlang's C formula: the probability to wait in M/M/c with `load` = λ/μ.
@@ -165,26 +127,14 @@ fn erlang_c_is_the_tabulated_one() {
 /// of Kiefer and Wolfowitz for a queue that is first come, first served.
 fn waits(c: u32, load: Vec<(Time, Duration)>) -> f64 {
     let mut node = Executor::new(machine(1));
-    node.host(
-        0,
-        Hosting {
-            concurrency: c,
-            queue_limit: u32::MAX,
-            ..Hosting::default()
-        },
-    );
-    let load: Vec<_> = load
-        .iter()
-        .enumerate()
-        .map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s))))
-        .collect();
+    node.host(0, Hosting { concurrency: c, queue_limit: u32::MAX, ..Hosting::default() });
+    let load: Vec<_> =
+        load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s)))).collect();
     let mut free: BinaryHeap<_> = (0..c).map(|_| std::cmp::Reverse(Time::MIN)).collect();
     let mut sum = 0.0;
     for ((at, job), result) in load.iter().zip(run(&mut node, &load)) {
         let result = result.expect("no job is lost");
-        let Work::Sleep(service) = job.work else {
-            unreachable!()
-        };
+        let Work::Sleep(service) = job.work else { unreachable!() };
         let start = free.pop().expect("servers").0.max(*at);
         free.push(std::cmp::Reverse(start + service));
         assert_eq!(result.queue, start.since(*at));
@@ -210,13 +160,8 @@ fn waiting_times_are_those_of_m_m_c() {
         (10, 0.8, 800_000),
     ] {
         let rate = utilisation * f64::from(c) / SERVICE;
-        let mean = mean(
-            u64::from(c),
-            jobs,
-            rate,
-            |uniform| uniform.exponential(SERVICE),
-            |load| waits(c, load),
-        );
+        let mean =
+            mean(u64::from(c), jobs, rate, |uniform| uniform.exponential(SERVICE), |load| waits(c, load));
         let theory = erlang_c(c, rate * SERVICE) / (f64::from(c) / SERVICE - rate);
         let error = mean / theory - 1.0;
         println!(
@@ -248,15 +193,10 @@ fn shared_cores_are_processor_sharing() {
         }),
     ];
     for (name, service) in services {
-        let mean = mean(11, 300_000, utilisation / SERVICE, service, |load| {
-            shared_sojourns(1, load)
-        });
+        let mean = mean(11, 300_000, utilisation / SERVICE, service, |load| shared_sojourns(1, load));
         let error = mean / theory - 1.0;
         println!("M/G/1-PS {name}: mean sojourn {mean:.6} s, theory {theory:.6} s, off by {error:+.4}");
-        assert!(
-            error.abs() < 0.03,
-            "{name}: {mean} s, theory {theory} s, off by {error}"
-        );
+        assert!(error.abs() < 0.03, "{name}: {mean} s, theory {theory} s, off by {error}");
     }
 }
 
@@ -266,13 +206,8 @@ fn shared_cores_are_processor_sharing() {
 fn several_shared_cores_have_the_sojourn_of_m_m_c() {
     let (c, service, utilisation) = (4u32, 0.1, 0.8);
     let rate = utilisation * f64::from(c) / service;
-    let mean = mean(
-        12,
-        200_000,
-        rate,
-        |uniform| uniform.exponential(service),
-        |load| shared_sojourns(c, load),
-    );
+    let mean =
+        mean(12, 200_000, rate, |uniform| uniform.exponential(service), |load| shared_sojourns(c, load));
     let theory = service + erlang_c(c, rate * service) / (f64::from(c) / service - rate);
     let error = mean / theory - 1.0;
     assert!(error.abs() < 0.03, "{mean} s, theory {theory} s, off by {error}");
@@ -288,9 +223,7 @@ fn fluid(cores: f64, speed: f64, jobs: &[(Time, Duration)]) -> Vec<f64> {
         let rate = speed * (cores / active.len() as f64).min(1.0);
         let first = active.values().copied().fold(f64::INFINITY, f64::min);
         let end = now + first / rate;
-        let arrival = jobs
-            .get(next)
-            .map_or(f64::INFINITY, |(at, _)| at.as_nanos() as f64);
+        let arrival = jobs.get(next).map_or(f64::INFINITY, |(at, _)| at.as_nanos() as f64);
         let at = end.min(arrival);
         active.values_mut().for_each(|left| *left -= rate * (at - now));
         now = at;
@@ -320,7 +253,7 @@ proptest! {
     ) {
         load.sort_unstable();
         let load: Vec<_> = load.iter().map(|(at, work)| (Time::from_nanos(*at), Duration::from_nanos(*work))).collect();
-        let mut node = Executor::new(Machine { cores, memory: 0, speed });
+        let mut node = Executor::new(Machine { cores: f64::from(cores), memory: 0, speed });
         node.host(0, Hosting { concurrency: u32::MAX, ..Hosting::default() });
         let jobs: Vec<_> =
             load.iter().enumerate().map(|(i, (at, work))| (*at, job(i as u64, Work::Cpu(*work)))).collect();
@@ -365,7 +298,7 @@ proptest! {
                 }
             }
             agenda.sort_unstable();
-            let mut node = Executor::new(Machine { cores: 2, memory, speed: 1.0 });
+            let mut node = Executor::new(Machine { cores: 2.0, memory, speed: 1.0 });
             for (function, hosting) in hosting.iter().enumerate() {
                 node.host(function as u32, *hosting);
             }

@@ -111,32 +111,17 @@ pub enum MatrixProblem {
 impl MatrixError {
     /// A problem of the file as a whole.
     pub(crate) fn file(file: &str, problem: MatrixProblem) -> Self {
-        MatrixError {
-            file: file.to_owned(),
-            line: None,
-            column: None,
-            problem,
-        }
+        MatrixError { file: file.to_owned(), line: None, column: None, problem }
     }
 
     /// A problem of one line.
     pub(crate) fn line(file: &str, line: u64, problem: MatrixProblem) -> Self {
-        MatrixError {
-            file: file.to_owned(),
-            line: Some(line),
-            column: None,
-            problem,
-        }
+        MatrixError { file: file.to_owned(), line: Some(line), column: None, problem }
     }
 
     /// A problem of one value.
     pub(crate) fn value(file: &str, line: u64, column: usize, problem: MatrixProblem) -> Self {
-        MatrixError {
-            file: file.to_owned(),
-            line: Some(line),
-            column: Some(column),
-            problem,
-        }
+        MatrixError { file: file.to_owned(), line: Some(line), column: Some(column), problem }
     }
 }
 

@@ -65,12 +65,7 @@ impl Fabric {
     /// ordered streams keeps the order itself.
     #[inline]
     pub fn delay(&self, rules: &Rules, draws: &Draws, message: Message) -> Option<Duration> {
-        let Message {
-            from,
-            to,
-            bytes,
-            number,
-        } = message;
+        let Message { from, to, bytes, number } = message;
         if from == to {
             return Some(Duration::ZERO);
         }
@@ -152,12 +147,7 @@ mod tests {
     }
 
     fn message(number: u32) -> Message {
-        Message {
-            from: 1,
-            to: 2,
-            bytes: 1_000,
-            number,
-        }
+        Message { from: 1, to: 2, bytes: 1_000, number }
     }
 
     #[test]
@@ -168,28 +158,14 @@ mod tests {
         assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(50)));
         fabric.last_mile = LastMile::draw(&Distribution::Constant(0.003), &draws, 3);
         assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(56)));
-        fabric.links = Links::same(Bandwidth {
-            up: 1_000_000,
-            down: 8_000_000,
-        });
+        fabric.links = Links::same(Bandwidth { up: 1_000_000, down: 8_000_000 });
         assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(64)));
         fabric.jitter = Some(Distribution::Constant(0.001));
         assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(65)));
-        let slow = Degradation {
-            delay: Duration::from_millis(10),
-            loss: 0.0,
-            bandwidth: 0.5,
-        };
+        let slow = Degradation { delay: Duration::from_millis(10), loss: 0.0, bandwidth: 0.5 };
         rules.degrade(FaultId(0), 2, slow);
         assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(83)));
-        rules.degrade(
-            FaultId(1),
-            2,
-            Degradation {
-                bandwidth: 0.0,
-                ..slow
-            },
-        );
+        rules.degrade(FaultId(1), 2, Degradation { bandwidth: 0.0, ..slow });
         assert_eq!(delay(&fabric, &rules), None, "no bandwidth left");
         rules.heal(FaultId(1));
         rules.partition(FaultId(1), Arc::from([0, 0, 1].as_slice()));
@@ -202,10 +178,7 @@ mod tests {
     #[test]
     fn losses_delay_and_never_drop_a_message() {
         let (draws, rules) = (Draws::new(7, 0), Rules::new());
-        let fabric = Fabric {
-            loss: 0.2,
-            ..fabric()
-        };
+        let fabric = Fabric { loss: 0.2, ..fabric() };
         let messages = 100_000u32;
         let rto = Duration::from_millis(200);
         let mut at_least = [0u32; 4];
@@ -228,23 +201,13 @@ mod tests {
             );
         }
         let again = fabric.delay(&rules, &draws, message(17));
-        assert_eq!(
-            again,
-            fabric.delay(&rules, &draws, message(17)),
-            "by sender and number only"
-        );
+        assert_eq!(again, fabric.delay(&rules, &draws, message(17)), "by sender and number only");
     }
 
     #[test]
     fn timeouts_are_twice_the_round_trip_and_bounded() {
-        assert_eq!(
-            retransmission_timeout(Duration::from_millis(10), MIN_RTO),
-            MIN_RTO
-        );
-        assert_eq!(
-            retransmission_timeout(Duration::from_millis(300), MIN_RTO),
-            Duration::from_millis(600)
-        );
+        assert_eq!(retransmission_timeout(Duration::from_millis(10), MIN_RTO), MIN_RTO);
+        assert_eq!(retransmission_timeout(Duration::from_millis(300), MIN_RTO), Duration::from_millis(600));
         let stream = &mut Draws::new(1, 0).stream(purpose::LOSS, 0);
         let worst = retransmission_delay(stream, 1.0, MIN_RTO);
         assert_eq!(worst, MIN_RTO * 511, "even if everything is lost");

@@ -83,9 +83,7 @@ impl PairLatency {
 
     fn one_way(&self, from: u32, to: u32) -> Duration {
         let pair = u64::from(from.min(to)) << 32 | u64::from(from.max(to));
-        let seconds = self
-            .round_trip
-            .sample(&mut self.draws.stream(purpose::PAIR, pair));
+        let seconds = self.round_trip.sample(&mut self.draws.stream(purpose::PAIR, pair));
         Duration::from_secs_f64(seconds / 2.0)
     }
 }
@@ -112,9 +110,7 @@ impl LastMile {
             let seconds = distribution.sample(&mut draws.stream(purpose::LAST_MILE, u64::from(node)));
             (Duration::from_secs_f64(seconds).as_nanos() / Self::NANOS).min(i64::from(u32::MAX)) as u32
         };
-        LastMile {
-            nodes: (0..nodes).map(draw).collect(),
-        }
+        LastMile { nodes: (0..nodes).map(draw).collect() }
     }
 
     /// What the last miles of two nodes add to a message between them.

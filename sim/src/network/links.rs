@@ -13,10 +13,7 @@ pub struct Bandwidth {
 
 impl Bandwidth {
     /// A link that no message waits for.
-    pub const UNLIMITED: Bandwidth = Bandwidth {
-        up: u64::MAX,
-        down: u64::MAX,
-    };
+    pub const UNLIMITED: Bandwidth = Bandwidth { up: u64::MAX, down: u64::MAX };
 }
 
 /// The links of all nodes: one class of bandwidth for all of them, or a class a node (one byte each).
@@ -29,10 +26,7 @@ pub struct Links {
 impl Links {
     /// All nodes have this bandwidth.
     pub fn same(bandwidth: Bandwidth) -> Self {
-        Links {
-            classes: vec![bandwidth],
-            class_of: Vec::new(),
-        }
+        Links { classes: vec![bandwidth], class_of: Vec::new() }
     }
 
     /// Node i has the bandwidth `classes[class_of[i]]`.
@@ -40,10 +34,7 @@ impl Links {
     /// # Panics
     /// If a node's class does not exist.
     pub fn by_class(classes: Vec<Bandwidth>, class_of: Vec<u8>) -> Self {
-        assert!(
-            class_of.iter().all(|class| usize::from(*class) < classes.len()),
-            "a class of bandwidth"
-        );
+        assert!(class_of.iter().all(|class| usize::from(*class) < classes.len()), "a class of bandwidth");
         Links { classes, class_of }
     }
 
@@ -67,11 +58,7 @@ impl Links {
         if speed == u64::MAX {
             return Duration::ZERO;
         }
-        let speed = if factor == 1.0 {
-            speed
-        } else {
-            scale(speed, factor)
-        };
+        let speed = if factor == 1.0 { speed } else { scale(speed, factor) };
         if speed == 0 {
             return Duration::MAX;
         }
@@ -99,28 +86,15 @@ mod tests {
 
     #[test]
     fn the_slower_end_decides_and_time_is_rounded_up() {
-        let slow = Bandwidth {
-            up: 8_000,
-            down: 1_000_000,
-        };
-        let fast = Bandwidth {
-            up: 1_000_000,
-            down: 3_000_000,
-        };
+        let slow = Bandwidth { up: 8_000, down: 1_000_000 };
+        let fast = Bandwidth { up: 1_000_000, down: 3_000_000 };
         let links = Links::by_class(vec![slow, fast], vec![0, 1, 1]);
         assert_eq!(links.serialisation(0, 1, 1_000, 1.0), Duration::from_secs(1));
         assert_eq!(links.serialisation(1, 0, 1_000, 1.0), Duration::from_millis(8));
         assert_eq!(links.serialisation(1, 0, 1_000, 0.5), Duration::from_millis(16));
         assert_eq!(links.serialisation(1, 1, 1_000, 1.0), Duration::ZERO);
-        let third = Links::same(Bandwidth {
-            up: 3_000_000_000,
-            down: 3_000_000_000,
-        });
-        assert_eq!(
-            third.serialisation(0, 1, 1, 1.0),
-            Duration::from_nanos(3),
-            "8/3 ns"
-        );
+        let third = Links::same(Bandwidth { up: 3_000_000_000, down: 3_000_000_000 });
+        assert_eq!(third.serialisation(0, 1, 1, 1.0), Duration::from_nanos(3), "8/3 ns");
     }
 
     #[test]
@@ -128,9 +102,6 @@ mod tests {
         let links = Links::same(Bandwidth { up: 1, down: 1 });
         assert_eq!(links.serialisation(0, 1, u64::MAX, 1.0), Duration::MAX);
         assert_eq!(links.serialisation(0, 1, 1, 0.0), Duration::MAX);
-        assert_eq!(
-            Links::same(Bandwidth::UNLIMITED).serialisation(0, 1, u64::MAX, 0.1),
-            Duration::ZERO
-        );
+        assert_eq!(Links::same(Bandwidth::UNLIMITED).serialisation(0, 1, u64::MAX, 0.1), Duration::ZERO);
     }
 }

@@ -118,11 +118,7 @@ impl BadCells {
             BadCellKind::Negative => self.negative += 1,
         }
         if self.first.len() < Self::NAMED {
-            self.first.push(BadCell {
-                row: row + 1,
-                column: column + 1,
-                kind,
-            });
+            self.first.push(BadCell { row: row + 1, column: column + 1, kind });
         }
     }
 }
@@ -172,17 +168,10 @@ impl RoundTrips {
         let mut rows = names.len();
         assert_eq!(cells.len(), rows * rows, "parsers deliver square matrices");
         if rows < 2 {
-            let problem = if rows == 0 {
-                MatrixProblem::Empty
-            } else {
-                MatrixProblem::OneRow
-            };
+            let problem = if rows == 0 { MatrixProblem::Empty } else { MatrixProblem::OneRow };
             return Err(MatrixError::file(file, problem));
         }
-        let mut bad = BadCells {
-            cells: rows * (rows - 1),
-            ..BadCells::default()
-        };
+        let mut bad = BadCells { cells: rows * (rows - 1), ..BadCells::default() };
         for row in 0..rows {
             for column in 0..rows {
                 let cell = &mut cells[row * rows + column];
@@ -212,29 +201,19 @@ impl RoundTrips {
                 }
                 Missing::Drop => {
                     let keep = rows_without_gaps(&cells, rows);
-                    bad.dropped_rows = (0..rows)
-                        .filter(|r| keep.binary_search(r).is_err())
-                        .map(|r| r + 1)
-                        .collect();
+                    bad.dropped_rows =
+                        (0..rows).filter(|r| keep.binary_search(r).is_err()).map(|r| r + 1).collect();
                     if keep.len() < 2 {
                         return Err(MatrixError::file(file, MatrixProblem::NothingLeft(Box::new(bad))));
                     }
                     let old = &cells;
-                    cells = keep
-                        .iter()
-                        .flat_map(|r| keep.iter().map(move |c| old[r * rows + c]))
-                        .collect();
+                    cells = keep.iter().flat_map(|r| keep.iter().map(move |c| old[r * rows + c])).collect();
                     names = keep.iter().map(|r| std::mem::take(&mut names[*r])).collect();
                     rows = keep.len();
                 }
             }
         }
-        Ok(RoundTrips {
-            rows,
-            cells,
-            names,
-            bad,
-        })
+        Ok(RoundTrips { rows, cells, names, bad })
     }
 
     /// A matrix between regions: `round_trips[from][to]` in the order of `names`, the round trip within a region on
@@ -313,10 +292,7 @@ pub(super) fn parse_cell(text: &str, unit: TimeUnit) -> Result<u32, MatrixProble
     }
     let cells = value * unit.cells();
     if cells > (MAX_ROUND_TRIP.as_nanos() / (2 * CELL_NANOS)) as f64 {
-        return Err(MatrixProblem::TooLong {
-            found: shorten(text),
-            unit: unit.name(),
-        });
+        return Err(MatrixProblem::TooLong { found: shorten(text), unit: unit.name() });
     }
     Ok((libm::round(cells) as u32).max(1))
 }
@@ -349,12 +325,10 @@ fn fill_with_medians(cells: &mut [u32], rows: usize) {
         scratch.extend(line.filter(measured));
         median(&mut scratch)
     };
-    let of_row: Vec<Option<u32>> = (0..rows)
-        .map(|r| medians(&mut cells[r * rows..][..rows].iter().copied()))
-        .collect();
-    let of_column: Vec<Option<u32>> = (0..rows)
-        .map(|c| medians(&mut cells.iter().skip(c).step_by(rows).copied()))
-        .collect();
+    let of_row: Vec<Option<u32>> =
+        (0..rows).map(|r| medians(&mut cells[r * rows..][..rows].iter().copied())).collect();
+    let of_column: Vec<Option<u32>> =
+        (0..rows).map(|c| medians(&mut cells.iter().skip(c).step_by(rows).copied())).collect();
     for (i, cell) in cells.iter_mut().enumerate().filter(|(_, cell)| **cell == MISSING) {
         *cell = match (of_row[i / rows], of_column[i % rows]) {
             (Some(a), Some(b)) => a / 2 + b / 2 + (a & b & 1),

@@ -53,11 +53,7 @@ impl Samples {
         self.samples.sort_unstable();
         for same in self.samples.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let measured: &[_] = &same[..same.partition_point(|sample| sample.2 < NEGATIVE)];
-            let value = if measured.is_empty() {
-                same[0].2
-            } else {
-                measured[(measured.len() - 1) / 2].2
-            };
+            let value = if measured.is_empty() { same[0].2 } else { measured[(measured.len() - 1) / 2].2 };
             cells[row_of[same[0].0 as usize] * rows + row_of[same[0].1 as usize]] = value;
         }
         for row in 0..rows {
@@ -92,20 +88,12 @@ pub(super) fn parse_list<R: BufRead>(
             continue;
         }
         let &[from, to, value] = words.as_slice() else {
-            return Err(MatrixError::line(
-                file,
-                line_number,
-                MatrixProblem::NotAPair(shorten(line)),
-            ));
+            return Err(MatrixError::line(file, line_number, MatrixProblem::NotAPair(shorten(line))));
         };
-        samples
-            .add(from, to, value, unit)
-            .map_err(|problem| match problem {
-                MatrixProblem::TooManyRows | MatrixProblem::TooManySamples(_) => {
-                    MatrixError::file(file, problem)
-                }
-                problem => MatrixError::value(file, line_number, 3, problem),
-            })?;
+        samples.add(from, to, value, unit).map_err(|problem| match problem {
+            MatrixProblem::TooManyRows | MatrixProblem::TooManySamples(_) => MatrixError::file(file, problem),
+            problem => MatrixError::value(file, line_number, 3, problem),
+        })?;
     }
     if samples.samples.is_empty() {
         return Err(MatrixError::file(file, MatrixProblem::Empty));
@@ -126,20 +114,12 @@ pub(super) fn parse_pings<R: BufRead>(
         let problem = match error.into_kind() {
             csv::ErrorKind::Io(error) => return read_error(file, gzip, &error),
             csv::ErrorKind::Utf8 { .. } => MatrixProblem::NotText,
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => MatrixProblem::RaggedRow {
-                found: len as usize,
-                expected: expected_len as usize,
-            },
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                MatrixProblem::RaggedRow { found: len as usize, expected: expected_len as usize }
+            }
             other => MatrixProblem::Unreadable(format!("{other:?}")),
         };
-        MatrixError {
-            file: file.to_owned(),
-            line,
-            column: None,
-            problem,
-        }
+        MatrixError { file: file.to_owned(), line, column: None, problem }
     };
     let header = reader.headers().map_err(failed)?.clone();
     let column = |name: &'static str| {
@@ -153,17 +133,13 @@ pub(super) fn parse_pings<R: BufRead>(
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(failed)? {
         let value = |column: usize| record.get(column).unwrap_or_default();
-        samples
-            .add(value(from), value(to), value(average), unit)
-            .map_err(|problem| match problem {
-                MatrixProblem::TooManyRows | MatrixProblem::TooManySamples(_) => {
-                    MatrixError::file(file, problem)
-                }
-                problem => {
-                    let line = record.position().map_or(0, |position| position.line()) + lines_before;
-                    MatrixError::value(file, line, average + 1, problem)
-                }
-            })?;
+        samples.add(value(from), value(to), value(average), unit).map_err(|problem| match problem {
+            MatrixProblem::TooManyRows | MatrixProblem::TooManySamples(_) => MatrixError::file(file, problem),
+            problem => {
+                let line = record.position().map_or(0, |position| position.line()) + lines_before;
+                MatrixError::value(file, line, average + 1, problem)
+            }
+        })?;
     }
     if samples.samples.is_empty() {
         return Err(MatrixError::file(file, MatrixProblem::Empty));

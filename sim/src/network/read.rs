@@ -63,10 +63,7 @@ impl RoundTrips {
             .fill_buf()
             .map_err(|error| MatrixError::file(name, MatrixProblem::Unreadable(error.to_string())))?;
         if start.starts_with(&[0x1f, 0x8b]) {
-            parse(
-                Lines::new(name, BufReader::new(MultiGzDecoder::new(input)), true),
-                options,
-            )
+            parse(Lines::new(name, BufReader::new(MultiGzDecoder::new(input)), true), options)
         } else {
             parse(Lines::new(name, input, false), options)
         }
@@ -125,14 +122,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
     const MAX_LINE: usize = 1 << 20;
 
     fn new(name: &'a str, input: R, gzip: bool) -> Self {
-        Lines {
-            name,
-            input,
-            gzip,
-            number: 0,
-            buffer: Vec::new(),
-            peeked: false,
-        }
+        Lines { name, input, gzip, number: 0, buffer: Vec::new(), peeked: false }
     }
 
     /// Whether the input came compressed.
@@ -159,14 +149,8 @@ impl<'a, R: BufRead> Lines<'a, R> {
             self.fill()?;
         }
         // Only the line's end goes: a leading tab stands for an empty first value.
-        let line = std::str::from_utf8(&self.buffer)
-            .unwrap_or_default()
-            .trim_end_matches(['\r', '\n']);
-        Ok(if line.trim().is_empty() {
-            None
-        } else {
-            Some((self.number, line))
-        })
+        let line = std::str::from_utf8(&self.buffer).unwrap_or_default().trim_end_matches(['\r', '\n']);
+        Ok(if line.trim().is_empty() { None } else { Some((self.number, line)) })
     }
 
     /// Reads the next line of data into the buffer, nothing at the end.
@@ -204,7 +188,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
     /// Everything from the next line of data on, for a reader with rules of its own; and the number of lines
     /// before it.
     pub(super) fn into_rest(self) -> (impl Read, u64) {
-        let before = self.number - u64::from(self.peeked);
+        let before = self.number.saturating_sub(u64::from(self.peeked));
         let first = if self.peeked { self.buffer } else { Vec::new() };
         (Cursor::new(first).chain(self.input), before)
     }
@@ -267,11 +251,7 @@ mod tests {
             assert_eq!(matrix.rows(), 3, "{text}");
             // Directions are kept.
             assert_eq!(
-                (
-                    micros(&matrix, 0, 1),
-                    micros(&matrix, 1, 0),
-                    micros(&matrix, 2, 1)
-                ),
+                (micros(&matrix, 0, 1), micros(&matrix, 1, 0), micros(&matrix, 2, 1)),
                 (12_500, 12_000, 90_000)
             );
             assert_eq!(matrix.round_trip(1, 1), Duration::ZERO);
@@ -283,15 +263,10 @@ mod tests {
 
     #[test]
     fn units_scale_the_values() {
-        for (unit, expected) in [
-            (TimeUnit::Micros, 2),
-            (TimeUnit::Millis, 2_000),
-            (TimeUnit::Seconds, 2_000_000),
-        ] {
-            let options = MatrixOptions {
-                unit: Some(unit),
-                ..MatrixOptions::default()
-            };
+        for (unit, expected) in
+            [(TimeUnit::Micros, 2), (TimeUnit::Millis, 2_000), (TimeUnit::Seconds, 2_000_000)]
+        {
+            let options = MatrixOptions { unit: Some(unit), ..MatrixOptions::default() };
             assert_eq!(micros(&read("0 2\n2 0", options).expect("valid"), 0, 1), expected);
         }
     }
@@ -299,19 +274,12 @@ mod tests {
     #[test]
     fn kings_list_gives_each_pair_once_and_marks_missing_ones_by_minus_one() {
         let text = "topology E2EGraph 3\nfailure_model NullFailureModel\nnode 1\nnode 2\nnode 3\n\n1,2 12000\n1,3 -1\n2,3 90000\n";
-        let options = MatrixOptions {
-            missing: Missing::Median,
-            ..MatrixOptions::default()
-        };
+        let options = MatrixOptions { missing: Missing::Median, ..MatrixOptions::default() };
         let matrix = read(text, options).expect("valid");
         assert_eq!((micros(&matrix, 0, 1), micros(&matrix, 1, 0)), (12_000, 12_000));
         // Row 1 knows 12 ms, column 3 knows 90 ms.
         assert_eq!(micros(&matrix, 0, 2), 51_000);
-        assert_eq!(
-            (matrix.bad_cells().negative, matrix.bad_cells().missing),
-            (2, 0),
-            "both directions"
-        );
+        assert_eq!((matrix.bad_cells().negative, matrix.bad_cells().missing), (2, 0), "both directions");
     }
 
     #[test]
@@ -326,27 +294,16 @@ mod tests {
         assert_eq!((micros(&matrix, 0, 1), micros(&matrix, 1, 0)), (22_000, 30_000));
         let cities = auto("destination,avg,source\nParis,10,\"Washington, DC\"\n");
         assert_eq!(cities.names(), ["Paris", "Washington, DC"]);
-        assert_eq!(
-            micros(&cities, 0, 1),
-            10_000,
-            "a pair measured in one direction counts for both"
-        );
+        assert_eq!(micros(&cities, 0, 1), 10_000, "a pair measured in one direction counts for both");
     }
 
     #[test]
     fn plain_pairs_are_read_on_request() {
-        let options = MatrixOptions {
-            format: MatrixFormat::Pairs,
-            ..MatrixOptions::default()
-        };
+        let options = MatrixOptions { format: MatrixFormat::Pairs, ..MatrixOptions::default() };
         let matrix = read("b a 3\na c 4\nc b 5", options).expect("valid");
         assert_eq!(matrix.names(), ["a", "b", "c"]);
         assert_eq!(
-            (
-                micros(&matrix, 0, 1),
-                micros(&matrix, 2, 0),
-                micros(&matrix, 1, 2)
-            ),
+            (micros(&matrix, 0, 1), micros(&matrix, 2, 0), micros(&matrix, 1, 2)),
             (3_000, 4_000, 5_000)
         );
     }
@@ -370,38 +327,20 @@ mod tests {
              (missing); valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \
              \"drop\""
         );
-        let drop = read(
-            text,
-            MatrixOptions {
-                missing: Missing::Drop,
-                ..MatrixOptions::default()
-            },
-        )
-        .expect("valid");
+        let drop =
+            read(text, MatrixOptions { missing: Missing::Drop, ..MatrixOptions::default() }).expect("valid");
         assert_eq!(drop.names(), ["1", "3", "4"]);
         assert_eq!(drop.bad_cells().dropped_rows, [2]);
-        assert_eq!(
-            (micros(&drop, 0, 1), micros(&drop, 0, 2), micros(&drop, 1, 2)),
-            (80_000, 5_000, 7_000)
-        );
-        let median = read(
-            text,
-            MatrixOptions {
-                missing: Missing::Median,
-                ..MatrixOptions::default()
-            },
-        )
-        .expect("valid");
+        assert_eq!((micros(&drop, 0, 1), micros(&drop, 0, 2), micros(&drop, 1, 2)), (80_000, 5_000, 7_000));
+        let median = read(text, MatrixOptions { missing: Missing::Median, ..MatrixOptions::default() })
+            .expect("valid");
         assert_eq!(median.bad_cells().count(), 4);
         // Row 1 knows 80 and 5 (lower median 5), column 2 knows 90.
         assert_eq!(micros(&median, 0, 1), 47_500);
         // The first row's missing end and a trailing separator look alike; the second row tells.
         let end = read(
             "0,1,\n1,0,2\n,2,0\n",
-            MatrixOptions {
-                missing: Missing::Median,
-                ..MatrixOptions::default()
-            },
+            MatrixOptions { missing: Missing::Median, ..MatrixOptions::default() },
         );
         assert_eq!(end.expect("valid").bad_cells().missing, 2);
     }
@@ -409,51 +348,24 @@ mod tests {
     #[test]
     fn each_mistake_gets_its_message() {
         let square = MatrixOptions::default();
-        let king = MatrixOptions {
-            format: MatrixFormat::King,
-            ..square
-        };
-        let wonder = MatrixOptions {
-            format: MatrixFormat::WonderNetwork,
-            ..square
-        };
-        let drop = MatrixOptions {
-            missing: Missing::Drop,
-            ..square
-        };
-        let median = MatrixOptions {
-            missing: Missing::Median,
-            ..square
-        };
-        let seconds = MatrixOptions {
-            unit: Some(TimeUnit::Seconds),
-            ..square
-        };
+        let king = MatrixOptions { format: MatrixFormat::King, ..square };
+        let wonder = MatrixOptions { format: MatrixFormat::WonderNetwork, ..square };
+        let drop = MatrixOptions { missing: Missing::Drop, ..square };
+        let median = MatrixOptions { missing: Missing::Median, ..square };
+        let seconds = MatrixOptions { unit: Some(TimeUnit::Seconds), ..square };
         let table: &[(&str, MatrixOptions, &str)] = &[
             ("", square, "net.txt: holds no values"),
             ("\n\n# nothing\n", square, "net.txt: holds no values"),
             ("a b c\n", square, "net.txt: holds no values"),
             ("5\n", square, "net.txt: holds one row"),
-            (
-                "0 1 2\n1 0\n2 1 0\n",
-                square,
-                "net.txt:2: has 2 values where 3 are expected",
-            ),
-            (
-                "0 1\n1 0\n2 2\n",
-                square,
-                "net.txt:3: 3 rows of 2 values are not a square matrix",
-            ),
+            ("0 1 2\n1 0\n2 1 0\n", square, "net.txt:2: has 2 values where 3 are expected"),
+            ("0 1\n1 0\n2 2\n", square, "net.txt:3: 3 rows of 2 values are not a square matrix"),
             (
                 "0 1 2\n1 0 3\n",
                 square,
                 "net.txt: 2 rows of 3 values are not a square matrix; if this is a list",
             ),
-            (
-                "0 1\n# x\n1 abc\n",
-                square,
-                "net.txt:3:2: `abc` is not a number; valid is",
-            ),
+            ("0 1\n# x\n1 abc\n", square, "net.txt:3:2: `abc` is not a number; valid is"),
             ("x 1\n1 0\n", square, "net.txt:1:1: `x` is not a number"),
             (
                 "0 -4\n4 0\n",
@@ -477,83 +389,42 @@ mod tests {
                 square,
                 "net.txt:3:1: the row is named `c`, the column of that position `b`",
             ),
-            (
-                "a b\n0 1 2\n1 0 2\n2 2 0\n",
-                square,
-                "net.txt: has 3 values where 2 are expected",
-            ),
-            (
-                "1,2\n",
-                king,
-                "net.txt:1: `1,2` is not a measurement; valid is `from to time`",
-            ),
+            ("a b\n0 1 2\n1 0 2\n2 2 0\n", square, "net.txt: has 3 values where 2 are expected"),
+            ("1,2\n", king, "net.txt:1: `1,2` is not a measurement; valid is `from to time`"),
             ("node 1\n1,2 x\n", king, "net.txt:2:3: `x` is not a number"),
             ("node 1\nnode 2\n", king, "net.txt: holds no values"),
-            (
-                "source,destination\n1,2\n",
-                wonder,
-                "net.txt:1: the header has no column `avg`",
-            ),
-            (
-                "source,destination,avg\n1,2\n",
-                wonder,
-                "net.txt:2: has 2 values where 3 are expected",
-            ),
-            (
-                "source,destination,avg\n1,2,x\n",
-                wonder,
-                "net.txt:2:3: `x` is not a number",
-            ),
+            ("source,destination\n1,2\n", wonder, "net.txt:1: the header has no column `avg`"),
+            ("source,destination,avg\n1,2\n", wonder, "net.txt:2: has 2 values where 3 are expected"),
+            ("source,destination,avg\n1,2,x\n", wonder, "net.txt:2:3: `x` is not a number"),
             ("source,destination,avg\n", wonder, "net.txt: holds no values"),
+            ("", wonder, "net.txt:1: the header has no column `source`"),
+            ("", king, "net.txt: holds no values"),
         ];
         for (text, options, expected) in table {
             let error = read(text, *options).expect_err(text);
-            assert!(
-                error.starts_with(expected),
-                "{text:?}\n  gave     {error}\n  expected {expected}"
-            );
+            assert!(error.starts_with(expected), "{text:?}\n  gave     {error}\n  expected {expected}");
         }
     }
 
     #[test]
     fn damaged_files_are_told_from_wrong_ones() {
-        let rows = |i: u32| {
-            (0..40)
-                .map(|j| format!("{} ", 1 + (i * 7919 + j * 104_729) % 997))
-                .collect::<String>()
-        };
+        let rows =
+            |i: u32| (0..40).map(|j| format!("{} ", 1 + (i * 7919 + j * 104_729) % 997)).collect::<String>();
         let whole = gzip(&(0..40).map(|i| rows(i) + "\n").collect::<String>());
         assert!(RoundTrips::read("net.gz", whole.as_slice(), MatrixOptions::default()).is_ok());
         // In the middle, and in the check sum at the end, when all values have been read.
         for length in [20, whole.len() / 2, whole.len() - 3] {
             let cut = RoundTrips::read("net.gz", &whole[..length], MatrixOptions::default());
             let message = cut.expect_err("truncated").to_string();
-            assert!(
-                message.starts_with("net.gz: the gzip data is truncated or damaged"),
-                "{message}"
-            );
+            assert!(message.starts_with("net.gz: the gzip data is truncated or damaged"), "{message}");
         }
         let binary = RoundTrips::read("net", &[0xff, 0xfe, 0x00, b'\n'][..], MatrixOptions::default());
-        assert!(
-            binary
-                .expect_err("binary")
-                .to_string()
-                .starts_with("net:1: is not UTF-8 text")
-        );
+        assert!(binary.expect_err("binary").to_string().starts_with("net:1: is not UTF-8 text"));
         let long = "1 ".repeat(1 << 20);
         let long = RoundTrips::read("net", long.as_bytes(), MatrixOptions::default());
-        assert!(
-            long.expect_err("long")
-                .to_string()
-                .starts_with("net:1: is longer than 1048576 bytes")
-        );
+        assert!(long.expect_err("long").to_string().starts_with("net:1: is longer than 1048576 bytes"));
         let absent = RoundTrips::read_file(Path::new("no/such/file"), MatrixOptions::default());
-        assert!(
-            absent
-                .expect_err("absent")
-                .to_string()
-                .starts_with("no/such/file: cannot be read")
-        );
+        assert!(absent.expect_err("absent").to_string().starts_with("no/such/file: cannot be read"));
     }
 
     proptest::proptest! {

@@ -24,11 +24,7 @@ pub struct Degradation {
 
 impl Degradation {
     /// A link as it should be.
-    pub const NONE: Degradation = Degradation {
-        delay: Duration::ZERO,
-        loss: 0.0,
-        bandwidth: 1.0,
-    };
+    pub const NONE: Degradation = Degradation { delay: Duration::ZERO, loss: 0.0, bandwidth: 1.0 };
 
     /// Both at once.
     fn and(self, other: Degradation) -> Degradation {
@@ -94,9 +90,7 @@ impl Rules {
     #[inline]
     pub fn connected(&self, a: u32, b: u32) -> bool {
         let group = |groups: &[u8], node: u32| groups.get(node as usize).copied().unwrap_or(0);
-        self.partitions
-            .iter()
-            .all(|(_, groups)| group(groups, a) == group(groups, b))
+        self.partitions.iter().all(|(_, groups)| group(groups, a) == group(groups, b))
     }
 
     /// The degradation of one node's link.
@@ -106,9 +100,7 @@ impl Rules {
             return Degradation::NONE;
         }
         match self.degraded.get(&node) {
-            Some(of_node) => of_node
-                .iter()
-                .fold(Degradation::NONE, |sum, (_, more)| sum.and(*more)),
+            Some(of_node) => of_node.iter().fold(Degradation::NONE, |sum, (_, more)| sum.and(*more)),
             None => Degradation::NONE,
         }
     }
@@ -120,10 +112,7 @@ impl Rules {
             return Degradation::NONE;
         }
         let (from, to) = (self.degradation(a), self.degradation(b));
-        Degradation {
-            bandwidth: from.bandwidth.min(to.bandwidth),
-            ..from.and(to)
-        }
+        Degradation { bandwidth: from.bandwidth.min(to.bandwidth), ..from.and(to) }
     }
 }
 
@@ -134,46 +123,19 @@ mod tests {
     #[test]
     fn overlapping_faults_add_up_and_heal_one_by_one() {
         let mut rules = Rules::new();
-        let slow = Degradation {
-            delay: Duration::from_millis(10),
-            loss: 0.5,
-            bandwidth: 0.5,
-        };
+        let slow = Degradation { delay: Duration::from_millis(10), loss: 0.5, bandwidth: 0.5 };
         rules.degrade(FaultId(1), 3, slow);
         rules.degrade(FaultId(2), 3, slow);
-        rules.degrade(
-            FaultId(2),
-            4,
-            Degradation {
-                bandwidth: 0.1,
-                ..Degradation::NONE
-            },
-        );
+        rules.degrade(FaultId(2), 4, Degradation { bandwidth: 0.1, ..Degradation::NONE });
         let both = rules.degradation(3);
-        assert_eq!(
-            (both.delay, both.loss, both.bandwidth),
-            (Duration::from_millis(20), 0.75, 0.25)
-        );
-        assert_eq!(
-            rules.between(3, 4),
-            Degradation {
-                bandwidth: 0.1,
-                ..both
-            }
-        );
+        assert_eq!((both.delay, both.loss, both.bandwidth), (Duration::from_millis(20), 0.75, 0.25));
+        assert_eq!(rules.between(3, 4), Degradation { bandwidth: 0.1, ..both });
         assert_eq!(rules.between(4, 3), rules.between(3, 4));
-        assert_eq!(
-            rules.between(3, 3),
-            Degradation::NONE,
-            "a node reaches itself without its link"
-        );
+        assert_eq!(rules.between(3, 3), Degradation::NONE, "a node reaches itself without its link");
         assert_eq!(rules.heal(FaultId(2)), [3, 4]);
-        assert_eq!(
-            (rules.degradation(3), rules.degradation(4)),
-            (slow, Degradation::NONE)
-        );
+        assert_eq!((rules.degradation(3), rules.degradation(4)), (slow, Degradation::NONE));
         assert_eq!(rules.heal(FaultId(1)), [3]);
-        assert_eq!(rules.heal(FaultId(1)), []);
+        assert!(rules.heal(FaultId(1)).is_empty());
     }
 
     #[test]
@@ -181,10 +143,7 @@ mod tests {
         let mut rules = Rules::new();
         rules.partition(FaultId(1), Arc::from([0, 1, 1, 0].as_slice()));
         rules.partition(FaultId(2), Arc::from([0, 0, 7].as_slice()));
-        assert!(
-            rules.connected(0, 3) && rules.connected(0, 99),
-            "nodes beyond the end are in group 0"
-        );
+        assert!(rules.connected(0, 3) && rules.connected(0, 99), "nodes beyond the end are in group 0");
         assert!(!rules.connected(0, 1) && !rules.connected(1, 0));
         assert!(!rules.connected(1, 2), "by the second partition");
         rules.heal(FaultId(2));

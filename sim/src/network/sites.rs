@@ -45,10 +45,7 @@ impl Sites {
     }
 
     fn new(matrix: Arc<RoundTrips>, within: Option<u32>, site: Vec<u16>) -> Self {
-        assert!(
-            site.iter().all(|row| usize::from(*row) < matrix.rows()),
-            "a row of the matrix"
-        );
+        assert!(site.iter().all(|row| usize::from(*row) < matrix.rows()), "a row of the matrix");
         Sites { matrix, site, within }
     }
 
@@ -101,9 +98,7 @@ mod tests {
             );
             return None;
         }
-        Some(Arc::new(
-            RoundTrips::read_file(&path, options).expect("a valid file"),
-        ))
+        Some(Arc::new(RoundTrips::read_file(&path, options).expect("a valid file")))
     }
 
     /// The two-sample Kolmogorov-Smirnov statistic: the largest distance of the empirical distributions.
@@ -111,10 +106,7 @@ mod tests {
         a.sort_unstable();
         b.sort_unstable();
         let below = |sample: &[i64], x: i64| sample.partition_point(|y| *y <= x) as f64 / sample.len() as f64;
-        a.iter()
-            .chain(b.iter())
-            .map(|x| (below(a, *x) - below(b, *x)).abs())
-            .fold(0.0, f64::max)
+        a.iter().chain(b.iter()).map(|x| (below(a, *x) - below(b, *x)).abs()).fold(0.0, f64::max)
     }
 
     /// The statistic that two samples of one distribution exceed with a probability of 1 %.
@@ -140,18 +132,13 @@ mod tests {
         let mut cells = off_diagonal(&matrix);
         cells.sort_unstable();
         let round_trip = |share: f64| cells[(cells.len() as f64 * share) as usize] * 2 / 1_000;
-        assert_eq!(
-            (round_trip(0.5), round_trip(0.9)),
-            (135_010, 290_720),
-            "median and 90 % in microseconds"
-        );
+        assert_eq!((round_trip(0.5), round_trip(0.9)), (135_010, 290_720), "median and 90 % in microseconds");
 
         // Pairs without a common node are independent draws from the matrix.
         let nodes = 1_000;
         let sites = Sites::draw(matrix, Duration::from_millis(1), &Draws::new(42, 0), nodes);
-        let pairs = (0..nodes / 2)
-            .map(|i| (2 * i, 2 * i + 1))
-            .filter(|(a, b)| sites.site(*a) != sites.site(*b));
+        let pairs =
+            (0..nodes / 2).map(|i| (2 * i, 2 * i + 1)).filter(|(a, b)| sites.site(*a) != sites.site(*b));
         let mut drawn: Vec<i64> = pairs.map(|(a, b)| sites.one_way(a, b).as_nanos()).collect();
         let statistic = kolmogorov_smirnov(&mut drawn, &mut cells);
         let bound = critical(drawn.len(), cells.len());
@@ -164,20 +151,14 @@ mod tests {
 
     #[test]
     fn seattle_is_in_seconds_and_keeps_its_directions() {
-        let options = MatrixOptions {
-            unit: Some(TimeUnit::Seconds),
-            missing: Missing::Median,
-            ..Default::default()
-        };
+        let options =
+            MatrixOptions { unit: Some(TimeUnit::Seconds), missing: Missing::Median, ..Default::default() };
         let Some(matrix) = measured("seattle-99-slice1.txt.gz", options) else {
             return;
         };
         // The file's first values: 0 0.17 0.32, and below 0.12 0 0.1.
         let millis = |from, to| matrix.round_trip(from, to).as_micros() / 1_000;
-        assert_eq!(
-            (matrix.rows(), millis(0, 1), millis(1, 0), millis(0, 2)),
-            (99, 170, 120, 320)
-        );
+        assert_eq!((matrix.rows(), millis(0, 1), millis(1, 0), millis(0, 2)), (99, 170, 120, 320));
         // 157 zeros in the file, 92 of them on the diagonal.
         assert_eq!((matrix.bad_cells().zero, matrix.bad_cells().count()), (65, 65));
         let sites = Sites::place(matrix, Duration::ZERO, vec![0, 1]);
@@ -200,10 +181,7 @@ mod tests {
         let many = Sites::draw(regions(), Duration::ZERO, &draws, 1_000);
         assert!((0..100).all(|node| few.site(node) == many.site(node)));
         let other = Sites::draw(regions(), Duration::ZERO, &Draws::new(1, 1), 100);
-        assert!(
-            (0..100).any(|node| few.site(node) != other.site(node)),
-            "another repetition, other places"
-        );
+        assert!((0..100).any(|node| few.site(node) != other.site(node)), "another repetition, other places");
     }
 
     #[test]

@@ -32,36 +32,29 @@ impl Space {
     /// # Panics
     /// If there are no dimensions or more than eight.
     pub fn euclidean(dimensions: usize, side: Duration, base: Duration, draws: &Draws, nodes: u32) -> Self {
-        assert!(
-            (1..=Self::MAX_DIMENSIONS).contains(&dimensions),
-            "1 to 8 dimensions"
-        );
+        assert!((1..=Self::MAX_DIMENSIONS).contains(&dimensions), "1 to 8 dimensions");
         let side = side.as_secs_f64() * 1e3;
         let mut points = Vec::with_capacity(nodes as usize * dimensions);
         for node in 0..nodes {
             let mut stream = draws.stream(purpose::COORDINATES, u64::from(node));
             points.extend((0..dimensions).map(|_| (stream.unit() * side) as f32));
         }
-        Space {
-            dimensions,
-            base: base.as_secs_f64() * 1e3,
-            points,
-            heights: Vec::new(),
-        }
+        Space { dimensions, base: base.as_secs_f64() * 1e3, points, heights: Vec::new() }
     }
 
-    /// As [`Space::euclidean`] without a base, with heights (seconds of round trip) drawn from `height`.
+    /// As [`Space::euclidean`], with heights (seconds of round trip) drawn from `height`.
     ///
     /// # Panics
     /// If there are no dimensions or more than eight.
     pub fn vivaldi(
         dimensions: usize,
         side: Duration,
+        base: Duration,
         height: &Distribution,
         draws: &Draws,
         nodes: u32,
     ) -> Self {
-        let mut space = Self::euclidean(dimensions, side, Duration::ZERO, draws, nodes);
+        let mut space = Self::euclidean(dimensions, side, base, draws, nodes);
         let draw = |node: u32| {
             let seconds = height.sample(&mut draws.stream(purpose::HEIGHT, u64::from(node)));
             (Duration::from_secs_f64(seconds).as_secs_f64() * 1e3) as f32
@@ -106,13 +99,7 @@ mod tests {
 
     #[test]
     fn distances_are_symmetric_and_keep_the_triangle_inequality() {
-        let space = Space::euclidean(
-            3,
-            Duration::from_millis(200),
-            Duration::from_millis(2),
-            &draws(),
-            60,
-        );
+        let space = Space::euclidean(3, Duration::from_millis(200), Duration::from_millis(2), &draws(), 60);
         for a in 0..60 {
             for b in 0..60 {
                 assert_eq!(space.one_way(a, b), space.one_way(b, a));
@@ -129,31 +116,20 @@ mod tests {
     #[test]
     fn the_mean_distance_in_a_square_is_the_known_one() {
         let nodes = 2_000;
-        let space = Space::euclidean(
-            2,
-            Duration::from_millis(100),
-            Duration::from_millis(10),
-            &draws(),
-            nodes,
-        );
-        let sum: f64 = (0..nodes / 2)
-            .map(|i| space.one_way(2 * i, 2 * i + 1).as_secs_f64())
-            .sum();
+        let space =
+            Space::euclidean(2, Duration::from_millis(100), Duration::from_millis(10), &draws(), nodes);
+        let sum: f64 = (0..nodes / 2).map(|i| space.one_way(2 * i, 2 * i + 1).as_secs_f64()).sum();
         let round_trip = 2e3 * sum / f64::from(nodes / 2);
         // The deviation of one distance is 25 ms, of the mean of 1,000 pairs 0.8 ms: four of them.
         assert!((round_trip - 62.14).abs() < 3.2, "{round_trip} ms");
-        assert_eq!(
-            space.points.len() * size_of::<f32>(),
-            8 * nodes as usize,
-            "eight bytes a node"
-        );
+        assert_eq!(space.points.len() * size_of::<f32>(), 8 * nodes as usize, "eight bytes a node");
     }
 
     #[test]
     fn heights_are_added_at_both_ends() {
         let height = Distribution::Constant(0.006);
         let flat = Space::euclidean(2, Duration::from_millis(100), Duration::ZERO, &draws(), 10);
-        let high = Space::vivaldi(2, Duration::from_millis(100), &height, &draws(), 10);
+        let high = Space::vivaldi(2, Duration::from_millis(100), Duration::ZERO, &height, &draws(), 10);
         for (a, b) in [(0, 1), (3, 9)] {
             let added = high.one_way(a, b).as_nanos() - flat.one_way(a, b).as_nanos();
             // f32 milliseconds: a nanosecond or so.

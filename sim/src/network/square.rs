@@ -15,10 +15,7 @@ enum Separator {
 
 impl Separator {
     fn of(line: &str) -> Self {
-        [',', ';', '\t']
-            .into_iter()
-            .find(|c| line.contains(*c))
-            .map_or(Separator::Space, Separator::Char)
+        [',', ';', '\t'].into_iter().find(|c| line.contains(*c)).map_or(Separator::Space, Separator::Char)
     }
 
     /// The values of a line, and whether it ends with a separator: many programs write one after the last value,
@@ -27,10 +24,8 @@ impl Separator {
         let Separator::Char(separator) = self else {
             return (line.split_whitespace().collect(), false);
         };
-        let mut values: Vec<&str> = line
-            .split(separator)
-            .map(|value| value.trim().trim_matches('"').trim())
-            .collect();
+        let mut values: Vec<&str> =
+            line.split(separator).map(|value| value.trim().trim_matches('"').trim()).collect();
         let trailing = values.len() > 1 && values.last() == Some(&"");
         if trailing {
             values.pop();
@@ -75,10 +70,7 @@ pub(super) fn parse<R: BufRead>(
             values.push("");
         }
         if values.len() != expected {
-            let problem = MatrixProblem::RaggedRow {
-                found: values.len(),
-                expected,
-            };
+            let problem = MatrixProblem::RaggedRow { found: values.len(), expected };
             return Err(MatrixError::line(file, line_number, problem));
         }
         rows += 1;
@@ -86,15 +78,12 @@ pub(super) fn parse<R: BufRead>(
             return Err(MatrixError::file(file, MatrixProblem::TooManyRows));
         }
         if named
-            && let Some(column) = header
-                .as_ref()
-                .and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
+            && let Some(column) =
+                header.as_ref().and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
             && values[0] != column
         {
-            let problem = MatrixProblem::NameMismatch {
-                found: shorten(values[0]),
-                expected: shorten(column),
-            };
+            let problem =
+                MatrixProblem::NameMismatch { found: shorten(values[0]), expected: shorten(column) };
             return Err(MatrixError::value(file, line_number, 1, problem));
         }
         for (i, value) in values.iter().enumerate().skip(usize::from(named)) {
@@ -104,21 +93,14 @@ pub(super) fn parse<R: BufRead>(
         }
         if rows > columns {
             // Say so now: the rest may be millions of lines of another kind of file.
-            return Err(MatrixError::line(
-                file,
-                line_number,
-                MatrixProblem::NotSquare { rows, columns },
-            ));
+            return Err(MatrixError::line(file, line_number, MatrixProblem::NotSquare { rows, columns }));
         }
     }
     if rows == 0 {
         return Err(MatrixError::file(file, MatrixProblem::Empty));
     }
     if rows != columns {
-        return Err(MatrixError::file(
-            file,
-            MatrixProblem::NotSquare { rows, columns },
-        ));
+        return Err(MatrixError::file(file, MatrixProblem::NotSquare { rows, columns }));
     }
     let names = match header {
         // The corner above the rows' names may have one of its own.
@@ -126,10 +108,7 @@ pub(super) fn parse<R: BufRead>(
             names[names.len() - columns..].to_vec()
         }
         Some(names) => {
-            let problem = MatrixProblem::RaggedRow {
-                found: columns,
-                expected: names.len(),
-            };
+            let problem = MatrixProblem::RaggedRow { found: columns, expected: names.len() };
             return Err(MatrixError::file(file, problem));
         }
         None => (1..=rows).map(|row| row.to_string()).collect(),

@@ -113,27 +113,11 @@ impl Transfers {
         });
         let sequence = self.started;
         self.started += 1;
-        let nanobits = if from == to {
-            0
-        } else {
-            u128::from(bytes) * 8_000_000_000
-        };
-        let flow = Flow {
-            sequence,
-            tag,
-            from,
-            to,
-            nanobits,
-            rate: 0,
-            since: now,
-            end: None,
-        };
+        let nanobits = if from == to { 0 } else { u128::from(bytes) * 8_000_000_000 };
+        let flow = Flow { sequence, tag, from, to, nanobits, rate: 0, since: now, end: None };
         let entry = &mut self.slots[slot as usize];
         entry.flow = Some(flow);
-        let id = FlowId {
-            slot,
-            generation: entry.generation,
-        };
+        let id = FlowId { slot, generation: entry.generation };
         self.ports.entry(from).or_default().up.push(slot);
         self.ports.entry(to).or_default().down.push(slot);
         self.share(now, from, to);
@@ -159,10 +143,7 @@ impl Transfers {
         let mut slots: Vec<u32> = port.up.iter().chain(&port.down).copied().collect();
         slots.sort_unstable_by_key(|slot| self.slots[*slot as usize].flow.as_ref().map(|flow| flow.sequence));
         slots.dedup();
-        slots
-            .into_iter()
-            .filter_map(|slot| self.remove(now, slot))
-            .collect()
+        slots.into_iter().filter_map(|slot| self.remove(now, slot)).collect()
     }
 
     /// From `now` on a node's link has its speed times `factor`, from 0 (flows stand still) to 1.
@@ -223,30 +204,13 @@ impl Transfers {
         }
         self.share(now, flow.from, flow.to);
         for node in [flow.from, flow.to] {
-            if self
-                .ports
-                .get(&node)
-                .is_some_and(|port| port.up.is_empty() && port.down.is_empty())
-            {
+            if self.ports.get(&node).is_some_and(|port| port.up.is_empty() && port.down.is_empty()) {
                 self.ports.remove(&node);
             }
         }
-        let Flow {
-            tag,
-            from,
-            to,
-            nanobits,
-            ..
-        } = flow;
+        let Flow { tag, from, to, nanobits, .. } = flow;
         let unsent = u64::try_from(nanobits.div_ceil(8_000_000_000)).unwrap_or(u64::MAX);
-        Some(Transfer {
-            flow: FlowId { slot, generation },
-            tag,
-            from,
-            to,
-            at: now,
-            unsent,
-        })
+        Some(Transfer { flow: FlowId { slot, generation }, tag, from, to, at: now, unsent })
     }
 
     /// Recomputes the rates of all flows on the uplink of `from` and the downlink of `to` (and, for a node whose
@@ -306,10 +270,7 @@ impl Flow {
             return None;
         }
         let nanos = self.nanobits.div_ceil(u128::from(self.rate));
-        Some(
-            self.since
-                .saturating_add(Duration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))),
-        )
+        Some(self.since.saturating_add(Duration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))))
     }
 }
 
@@ -326,10 +287,7 @@ mod tests {
     }
 
     fn transfers(up: u64, down: u64) -> Transfers {
-        Transfers::new(Links::same(Bandwidth {
-            up: up * MBIT,
-            down: down * MBIT,
-        }))
+        Transfers::new(Links::same(Bandwidth { up: up * MBIT, down: down * MBIT }))
     }
 
     /// Lets everything end and returns (tag, end) in order.
@@ -371,10 +329,7 @@ mod tests {
         shared.start(at(0), 1, 2, 1_250_000, 0);
         // Half-way through, a flow of half the size: both then need a second at half the speed.
         shared.start(at(500_000_000), 1, 3, 625_000, 1);
-        assert_eq!(
-            drain(&mut shared),
-            [(0, at(1_500_000_000)), (1, at(1_500_000_000))]
-        );
+        assert_eq!(drain(&mut shared), [(0, at(1_500_000_000)), (1, at(1_500_000_000))]);
         // 15 Mbit left a link of 10 Mbit/s without a pause: 1.5 s.
     }
 
@@ -406,11 +361,7 @@ mod tests {
         crash.start(at(0), 1, 2, 1_250_000, 0);
         crash.start(at(0), 2, 3, 1_250_000, 1);
         crash.start(at(0), 4, 3, 1_250_000, 2);
-        let lost: Vec<u64> = crash
-            .cancel_node(at(500_000_000), 2)
-            .iter()
-            .map(|lost| lost.tag)
-            .collect();
+        let lost: Vec<u64> = crash.cancel_node(at(500_000_000), 2).iter().map(|lost| lost.tag).collect();
         assert_eq!(lost, [0, 1]);
         // Half a second at half of the downlink, the rest at all of it.
         assert_eq!(drain(&mut crash), [(2, at(1_250_000_000))]);
