@@ -6,6 +6,7 @@ use super::Stream;
 use super::special::{gamma_quantile, incomplete_gamma, normal_density, normal_quantile, normal_survival};
 
 mod residual;
+pub use residual::stationary;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ mod distribution;
 mod special;
 mod weighted;
 
-pub use distribution::{Distribution, DistributionError};
+pub use distribution::{Distribution, DistributionError, stationary};
 pub use weighted::{WeightError, Weighted};
 
 /// What a draw is for; the first coordinate of its counter. Two purposes never share a value.

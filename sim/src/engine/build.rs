@@ -220,7 +220,10 @@ impl Hosts {
 
 /// The law that a scenario's distribution stands for.
 pub(crate) fn law(distribution: &schema::Distribution, place: &str) -> Result<Distribution, BuildError> {
-    distribution.clone().checked().map_err(|source| BuildError::Distribution { place: place.to_owned(), source })
+    distribution
+        .clone()
+        .checked()
+        .map_err(|source| BuildError::Distribution { place: place.to_owned(), source })
 }
 
 impl<'s> Engine<'s> {

@@ -59,6 +59,20 @@ impl Distribution {
     }
 }
 
+/// Where an alternating renewal process (a node that comes and goes) is in its stationary state: whether it is up, and for how much longer it
+/// stays so. Up with probability E\[up\] / (E\[up\] + E\[down\]), with the residual life of that interval (Cox, section 7.4). Takes at most three draws.
+/// `None` where no stationary state exists: a mean is infinite, or both are zero.
+pub fn stationary(up: &Distribution, down: &Distribution, stream: &mut Stream) -> Option<(bool, f64)> {
+    let (mean_up, mean_down) = (up.mean()?, down.mean()?);
+    let total = mean_up + mean_down;
+    if !(total > 0.0 && total.is_finite()) {
+        return None;
+    }
+    let is_up = stream.unit() * total < mean_up;
+    let residual = if is_up { up } else { down }.sample_residual(stream)?;
+    Some((is_up, residual))
+}
+
 /// The quantile at `u` of the density proportional to x between the bounds.
 fn rising(low: f64, high: f64, u: f64) -> f64 {
     (low * low + u.clamp(0.0, 1.0) * (high * high - low * low)).sqrt()

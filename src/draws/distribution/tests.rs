@@ -136,6 +136,40 @@ fn an_infinite_mean_has_no_stationary_law() {
 }
 
 #[test]
+fn the_stationary_state_is_what_a_long_run_shows() {
+    // Play the process to a late instant and look: the state and the time left must be as `stationary` draws them.
+    let up = Distribution::Weibull { scale: 100.0, shape: 0.6 };
+    let down = Distribution::LogNormal { median: 30.0, sigma: 1.0 };
+    let (mut played, mut drawn) = ([vec![], vec![]], [vec![], vec![]]);
+    for i in 0..10_000 {
+        let mut stream = stream(10_000 + i);
+        let (mut t, mut is_up) = (0.0, true);
+        while t < 20_000.0 {
+            t += if is_up { &up } else { &down }.sample(&mut stream);
+            is_up = !is_up;
+        }
+        played[usize::from(!is_up)].push(t - 20_000.0);
+        let (is_up, left) = stationary(&up, &down, &mut stream).unwrap();
+        drawn[usize::from(is_up)].push(left);
+    }
+    let share = up.mean().unwrap() / (up.mean().unwrap() + down.mean().unwrap());
+    for found in [&played, &drawn] {
+        // Four standard deviations of a binomial share.
+        let miss = found[1].len() as f64 / 10_000.0 - share;
+        assert!(miss.abs() < 4.0 * (share * (1.0 - share) / 10_000.0).sqrt(), "{miss}");
+        for (law, lives) in [(&down, &found[0]), (&up, &found[1])] {
+            let d = distance(lives.clone(), residual_cdf(law));
+            assert!(d < 1.949 / (lives.len() as f64).sqrt(), "{law:?}: distance {d}");
+        }
+    }
+    let endless = Distribution::Pareto { scale: 1.0, shape: 0.9 };
+    assert_eq!(stationary(&endless, &down, &mut stream(0)), None);
+    let never = Distribution::Constant(0.0);
+    assert_eq!(stationary(&never, &never, &mut stream(0)), None);
+    assert!(!stationary(&never, &down, &mut stream(0)).unwrap().0);
+}
+
+#[test]
 fn truncation_moves_the_mean_as_documented() {
     for (divisor, percent) in [(3.0, 0.15), (2.0, 2.76), (1.0, 28.8)] {
         let mean = Distribution::Normal { mean: 6.0, sd: 6.0 / divisor }.mean().unwrap();

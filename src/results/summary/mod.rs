@@ -26,6 +26,8 @@ pub struct RepetitionSummary {
     pub repetition: u32,
     /// The statistics, in a fixed order.
     pub statistics: Vec<Statistic>,
+    /// The measured phases that had calls, in the order of the plan.
+    pub phases: Vec<String>,
     /// The faults that struck, in order of their numbers.
     pub faults: Vec<Fault>,
 }
@@ -95,7 +97,11 @@ impl Summary {
                 })
             })
             .collect();
-        Summary { repetitions, overall, index }
+        Summary {
+            repetitions,
+            overall,
+            index,
+        }
     }
 
     /// The repetitions.
@@ -110,7 +116,8 @@ impl Summary {
 
     /// A statistic over all repetitions, if any repetition observed it.
     pub fn get(&self, metric: &'static str, group: &str, statistic: &'static str) -> Option<&Overall> {
-        self.overall.get(*self.index.get(&(group.to_owned(), metric, statistic))?)
+        self.overall
+            .get(*self.index.get(&(group.to_owned(), metric, statistic))?)
     }
 
     /// The median of a statistic over the repetitions.
@@ -175,13 +182,21 @@ mod tests {
         };
         let mut statistics: Vec<_> = p50.map(|value| statistic("latency", value)).into_iter().collect();
         statistics.push(statistic("exec", 1.0));
-        RepetitionSummary { repetition, statistics, faults: Vec::new() }
+        RepetitionSummary {
+            repetition,
+            statistics,
+            phases: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     #[test]
     fn a_statistic_is_over_the_repetitions_that_observed_it() {
-        let summary =
-            Summary::new(vec![repetition(0, None), repetition(1, Some(30.0)), repetition(2, Some(10.0))]);
+        let summary = Summary::new(vec![
+            repetition(0, None),
+            repetition(1, Some(30.0)),
+            repetition(2, Some(10.0)),
+        ]);
         let latency = summary.get("latency", "all", "p50").unwrap();
         assert_eq!((latency.n, latency.value.median), (2, 20.0));
         assert_eq!(latency.value.interval, Some((10.0, 30.0)));

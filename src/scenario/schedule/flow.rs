@@ -2,7 +2,7 @@
 
 use super::choice::Choice;
 use super::functions::Sizes;
-use super::{CallKey, CallKind, Population, ScheduleError, closed, law, purpose};
+use super::{CallKey, CallKind, Population, ScheduleError, closed, purpose};
 use crate::draws::{Distribution, Draws, Stream};
 use crate::key::Key;
 use crate::scenario::schema::{
@@ -30,8 +30,8 @@ pub(super) struct Flow<'a> {
     /// By rank; empty for all nodes.
     entries: Vec<u32>,
     entry: Choice,
-    sizes: Sizes,
-    think: Option<[Distribution; 2]>,
+    sizes: Sizes<'a>,
+    think: Option<[&'a Distribution; 2]>,
 }
 
 /// The functions of a trace, where calls come from one. A lane each.
@@ -85,8 +85,8 @@ struct Common<'a> {
     functions: &'a [FunctionRange],
     popularity: Popularity,
     entry: &'a Entry,
-    request: Option<&'a crate::scenario::schema::Distribution>,
-    response: Option<&'a crate::scenario::schema::Distribution>,
+    request: Option<&'a Distribution>,
+    response: Option<&'a Distribution>,
 }
 
 impl<'a> Flow<'a> {
@@ -137,9 +137,7 @@ impl<'a> Flow<'a> {
 
     fn new(place: &Place<'a, '_>, common: Common<'a>) -> Result<Self, ScheduleError> {
         let Common { name, kind, arrivals, .. } = common;
-        let label = format!("phase `{name}`");
-        let weights = |source| ScheduleError::Weights { place: label.clone(), source };
-        let law = |distribution: &_| law(distribution, || label.clone());
+        let weights = |source| ScheduleError::Weights { place: format!("phase `{name}`"), source };
 
         let (what, value) = match arrivals {
             Arrivals::Poisson { rate } => ("rate", *rate),
@@ -179,7 +177,7 @@ impl<'a> Flow<'a> {
         let traced = Traced::new(place, arrivals, base, name)?;
         let think = match arrivals {
             Arrivals::Clients { think_time, think_after_failure, .. } => {
-                Some([law(think_time)?, law(think_after_failure)?])
+                Some([think_time, think_after_failure])
             }
             _ => None,
         };
@@ -196,10 +194,7 @@ impl<'a> Flow<'a> {
             popularity,
             entries,
             entry,
-            sizes: Sizes {
-                request: common.request.map(law).transpose()?,
-                response: common.response.map(law).transpose()?,
-            },
+            sizes: Sizes { request: common.request, response: common.response },
             think,
         })
     }
@@ -250,13 +245,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    pub(super) fn sizes(&self) -> &Sizes {
-        &self.sizes
+    pub(super) fn sizes(&self) -> Sizes<'a> {
+        self.sizes
     }
 
     /// The time between a completion and the client's next call; `None` in an open loop.
-    pub(super) fn think(&self, ok: bool) -> Option<&Distribution> {
-        self.think.as_ref().map(|[success, failure]| if ok { success } else { failure })
+    pub(super) fn think(&self, ok: bool) -> Option<&'a Distribution> {
+        self.think.map(|[success, failure]| if ok { success } else { failure })
     }
 
     /// How many calls a client may make; `None` in an open loop or for a client that does not exist.

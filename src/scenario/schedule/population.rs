@@ -79,27 +79,7 @@ impl Population {
     /// The nodes that `selector` means, ascending. Where it takes some of a pool, `label` says for what: the same label
     /// takes the same nodes, and a larger number contains a smaller one; different labels are independent.
     pub fn select(&self, selector: &Selector, label: &str) -> Vec<u32> {
-        let pool = match &selector.from {
-            Pool::All => None,
-            Pool::Nodes(ranges) => Some(self.ranges(ranges)),
-            Pool::Class(class) => Some((0..self.nodes).filter(|node| self.class(*node) == *class).collect()),
-            Pool::Region(name) => {
-                let region = self.region_names.iter().position(|known| known == name).map(|at| at as u32);
-                Some(match region {
-                    Some(_) => (0..self.nodes).filter(|node| self.region(*node) == region).collect(),
-                    None => Vec::new(),
-                })
-            }
-            Pool::Function(ranges) => Some(self.hosts(ranges)),
-        };
-        let len = pool.as_ref().map_or(self.nodes, |pool| pool.len() as u32);
-        let taken = self.take(selector.take, len, label);
-        match (pool, taken) {
-            (None, None) => (0..self.nodes).collect(),
-            (None, Some(taken)) => taken.into_iter().collect(),
-            (Some(pool), None) => pool,
-            (Some(pool), Some(taken)) => taken.into_iter().map(|at| pool[at as usize]).collect(),
-        }
+        self.take(self.pool(&selector.from).as_deref(), selector.take, label)
     }
 
     /// The nodes of fault `index` of the scenario; of a partition a list for each group, and a node is in the first
@@ -133,17 +113,35 @@ impl Population {
         }
     }
 
-    /// Which positions of a pool of `len` are taken; `None`: all.
+    /// The nodes of a pool, ascending; `None`: all.
+    fn pool(&self, pool: &Pool) -> Option<Vec<u32>> {
+        match pool {
+            Pool::All => None,
+            Pool::Nodes(ranges) => Some(self.ranges(ranges)),
+            Pool::Class(class) => Some((0..self.nodes).filter(|node| self.class(*node) == *class).collect()),
+            Pool::Region(name) => {
+                let region = self.region_names.iter().position(|known| known == name).map(|at| at as u32);
+                Some(match region {
+                    Some(_) => (0..self.nodes).filter(|node| self.region(*node) == region).collect(),
+                    None => Vec::new(),
+                })
+            }
+            Pool::Function(ranges) => Some(self.hosts(ranges)),
+        }
+    }
+
+    /// As many nodes of a pool (`None`: of all) as `take` says, ascending.
     ///
     /// Draw j of the label chooses a position by consistent hashing, until enough are chosen.
-    fn take(&self, take: Take, len: u32, label: &str) -> Option<BTreeSet<u32>> {
+    fn take(&self, pool: Option<&[u32]>, take: Take, label: &str) -> Vec<u32> {
+        let len = pool.map_or(self.nodes, |pool| pool.len() as u32);
         let wanted = match take {
             Take::All => len,
             Take::Share(share) => (libm::round(share * f64::from(len)) as u32).max(1),
             Take::Count(count) => count,
         };
         if wanted >= len {
-            return None;
+            return pool.map_or_else(|| (0..self.nodes).collect(), <[u32]>::to_vec);
         }
         let mut taken = BTreeSet::new();
         let mut stream = self.draws.stream(purpose::SELECT, Key::hash(label.as_bytes()).prefix());
@@ -154,7 +152,10 @@ impl Population {
             }
             taken.insert(jump(stream.next_u64(), len));
         }
-        Some(taken)
+        match pool {
+            None => taken.into_iter().collect(),
+            Some(pool) => taken.into_iter().map(|at| pool[at as usize]).collect(),
+        }
     }
 
     /// Exactly as many nodes of each class as it counts, by the order of a draw for each node.
@@ -252,9 +253,10 @@ impl Population {
                     rest.push((first, function));
                     continue;
                 }
+                let pool = self.pool(&function.providers.from);
                 for copy in 0..function.copies {
                     let label = format!("providers/{}", function.copy_name(copy));
-                    let providers = self.select(&function.providers, &label);
+                    let providers = self.take(pool.as_deref(), function.providers.take, &label);
                     self.providers[(first + copy) as usize] = providers;
                     placed[(first + copy) as usize] = true;
                 }

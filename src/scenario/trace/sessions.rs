@@ -1,7 +1,7 @@
 //! When nodes were up: recorded churn.
 
 use super::TraceError;
-use super::table::Table;
+use super::table::{Table, at};
 use crate::time::Time;
 use std::io::Read;
 
@@ -37,20 +37,20 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
             return Err(table.bad(down, problem));
         }
         let row = SessionRow { node: table.whole(node, nodes.saturating_sub(1))?, up: start, down: end };
-        // Kept, so that an overlap found after sorting can name its line.
-        rows.push((row, table.bad(up, "")));
+        // With its line, so that an overlap found after sorting can say where.
+        rows.push((row, table.line()));
     }
-    rows.sort_by_key(|(row, error)| (row.node, row.up, error.line));
+    rows.sort_by_key(|(row, line)| (row.node, row.up, *line));
     for pair in rows.windows(2) {
-        if let [(before, first), (after, error)] = pair
+        if let [(before, first), (after, line)] = pair
             && before.node == after.node
             && after.up < before.down
         {
             let problem = format!(
-                "node {} comes at {:?}, but by line {} it is up then; its sessions must not overlap",
-                after.node, after.up, first.line
+                "node {} comes at {:?}, but by line {first} it is up then; its sessions must not overlap",
+                after.node, after.up
             );
-            return Err(TraceError { problem, ..error.clone() });
+            return Err(at(*line, Some("up_s"), problem));
         }
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())

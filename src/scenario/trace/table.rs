@@ -104,7 +104,7 @@ impl<R: Read> Table<R> {
     }
 
     /// The row's line.
-    fn line(&self) -> u64 {
+    pub(super) fn line(&self) -> u64 {
         self.row.position().map_or(self.reader.position().line(), csv::Position::line)
     }
 }
