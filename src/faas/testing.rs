@@ -260,11 +260,7 @@ impl World {
             Output::CallDone(report) => {
                 if let (Some(clients), None) = (&self.clients, report.map) {
                     let ok = report.outcome == CallOutcome::Ok;
-                    let pause = if ok {
-                        Duration::ZERO
-                    } else {
-                        clients.think_after_failure
-                    };
+                    let pause = if ok { Duration::ZERO } else { clients.think_after_failure };
                     if now + pause < clients.until {
                         self.next_call += 1;
                         self.plan(now + pause, Happens::Client(self.next_call));
@@ -392,11 +388,7 @@ impl World {
                 let queue = start.since(self.queued_at[&id]);
                 let event = AttemptEvent::Finished {
                     status,
-                    timing: Timing {
-                        queue,
-                        cold: Duration::ZERO,
-                        exec: now.since(start),
-                    },
+                    timing: Timing { queue, cold: Duration::ZERO, exec: now.since(start) },
                     capacity: self.nodes[&peer].capacity(),
                 };
                 self.news(id, peer, event);
@@ -434,15 +426,7 @@ impl World {
                 self.next_from_queue(peer);
                 let capacity = Some(self.nodes[&peer].capacity());
                 let reason = AttemptFailure::Cancelled;
-                self.news(
-                    id,
-                    peer,
-                    AttemptEvent::Failed {
-                        reason,
-                        started,
-                        capacity,
-                    },
-                );
+                self.news(id, peer, AttemptEvent::Failed { reason, started, capacity });
             }
             Happens::Resolved(function) => {
                 let providers: Vec<PeerHandle> = self
@@ -495,11 +479,7 @@ impl World {
         let now = self.now;
         let peer = self.attempts[&id];
         let node = self.node(peer);
-        let fail = |reason, capacity| AttemptEvent::Failed {
-            reason,
-            started: Started::No,
-            capacity,
-        };
+        let fail = |reason, capacity| AttemptEvent::Failed { reason, started: Started::No, capacity };
         match node.state {
             State::Killed | State::Off => return,
             State::Broken => {
@@ -544,11 +524,7 @@ impl World {
             assert!(seen.insert(call.call), "{:?} ended twice", call.call);
             if let Some(winner) = call.winner {
                 let (peer, start, _) = self.starts[&winner];
-                assert_eq!(
-                    call.lookup + call.dispatch + call.retry,
-                    start.since(call.received),
-                    "{call:?}"
-                );
+                assert_eq!(call.lookup + call.dispatch + call.retry, start.since(call.received), "{call:?}");
                 assert_eq!(call.provider, Some(peer));
             }
         }

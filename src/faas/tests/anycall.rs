@@ -5,19 +5,12 @@ use crate::key::PeerHandle;
 use crate::time::Duration;
 
 fn with(id: u64, policy: AnycallPolicy) -> Call {
-    Call {
-        policy: Some(policy),
-        ..call(id)
-    }
+    Call { policy: Some(policy), ..call(id) }
 }
 
 /// How many attempts each provider got.
 fn shares(world: &World) -> Vec<u64> {
-    world
-        .nodes
-        .values()
-        .map(|node| node.executed + node.refused)
-        .collect()
+    world.nodes.values().map(|node| node.executed + node.refused).collect()
 }
 
 #[test]
@@ -31,16 +24,10 @@ fn the_first_call_waits_for_the_look_up_and_the_second_does_not() {
     world.check();
     let (first, second) = (&world.calls[0], &world.calls[1]);
     assert_eq!((first.outcome, first.cache), (CallOutcome::Ok, CacheResult::Miss));
-    assert_eq!(
-        (first.lookup, first.dispatch, first.retry),
-        (ms(100), ms(0), ms(0))
-    );
+    assert_eq!((first.lookup, first.dispatch, first.retry), (ms(100), ms(0), ms(0)));
     assert_eq!(first.done, at(170));
     assert_eq!(first.provider, Some(peer));
-    assert_eq!(
-        (second.outcome, second.cache, second.lookup),
-        (CallOutcome::Ok, CacheResult::Hit, ms(0))
-    );
+    assert_eq!((second.outcome, second.cache, second.lookup), (CallOutcome::Ok, CacheResult::Hit, ms(0)));
     assert_eq!(second.done, at(1_070));
     assert_eq!(world.resolves.len(), 1);
 }
@@ -55,12 +42,7 @@ fn calls_of_one_function_share_a_look_up() {
     world.run(at(1_000));
     world.check();
     assert_eq!(world.resolves.len(), 1);
-    assert!(
-        world
-            .calls
-            .iter()
-            .all(|call| call.outcome == CallOutcome::Ok && call.lookup == ms(100))
-    );
+    assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Ok && call.lookup == ms(100)));
 }
 
 #[test]
@@ -72,10 +54,7 @@ fn providers_past_their_time_are_used_while_they_are_looked_up_again() {
     world.call(call(2));
     world.run(at(4_000));
     world.check();
-    assert_eq!(
-        (world.calls[1].cache, world.calls[1].done),
-        (CacheResult::Stale, at(3_070))
-    );
+    assert_eq!((world.calls[1].cache, world.calls[1].done), (CacheResult::Stale, at(3_070)));
     assert_eq!(world.resolves, [at(0), at(3_000)]);
 }
 
@@ -89,11 +68,7 @@ fn nobody_provides_it_is_believed_for_a_while() {
     world.call(call(3));
     world.run(at(3_000));
     world.check();
-    let told: Vec<_> = world
-        .calls
-        .iter()
-        .map(|call| (call.outcome, call.cache, call.done))
-        .collect();
+    let told: Vec<_> = world.calls.iter().map(|call| (call.outcome, call.cache, call.done)).collect();
     assert_eq!(
         told,
         [
@@ -111,16 +86,10 @@ fn the_functions_own_error_is_final() {
         let peer = world.provider(peer, ms(20), 4, ms(50));
         world.node(peer).status = 500;
     }
-    world.call(Call {
-        idempotent: Some(true),
-        ..call(1)
-    });
+    world.call(Call { idempotent: Some(true), ..call(1) });
     world.run(at(1_000));
     world.check();
-    assert_eq!(
-        (world.calls[0].outcome, world.calls[0].attempts),
-        (CallOutcome::FunctionError, 1)
-    );
+    assert_eq!((world.calls[0].outcome, world.calls[0].attempts), (CallOutcome::FunctionError, 1));
     assert_eq!(world.calls[0].status, Some(500));
 }
 
@@ -131,11 +100,8 @@ fn local_first_runs_at_home_while_there_is_room() {
     world.provider(1, ms(20), 10, ms(500));
     for id in 0..4 {
         let mut call = with(id, LocalFirst);
-        call.local = Some(crate::context::Capacity {
-            slots: 2,
-            running: (id as u32).min(2),
-            ..Default::default()
-        });
+        call.local =
+            Some(crate::context::Capacity { slots: 2, running: (id as u32).min(2), ..Default::default() });
         world.call(call);
     }
     world.run(at(2_000));
@@ -150,11 +116,7 @@ fn local_only_is_never_routed() {
     world.provider(1, ms(20), 10, ms(50));
     world.call(with(1, LocalOnly));
     let mut full = with(2, LocalOnly);
-    full.local = Some(crate::context::Capacity {
-        slots: 1,
-        running: 1,
-        ..Default::default()
-    });
+    full.local = Some(crate::context::Capacity { slots: 1, running: 1, ..Default::default() });
     world.call(full);
     world.run(at(1_000));
     world.check();
@@ -176,31 +138,17 @@ fn nearest_learns_who_is_near() {
     }
     world.check();
     let late: Vec<_> = world.calls.iter().skip(1).map(|call| call.provider).collect();
-    assert!(
-        late.iter().all(|peer| *peer == Some(PeerHandle::new(2))),
-        "{late:?}"
-    );
+    assert!(late.iter().all(|peer| *peer == Some(PeerHandle::new(2))), "{late:?}");
 }
 
 #[test]
 fn policies_share_out_calls_as_their_names_say() {
     for (policy, check) in [
-        (
-            RoundRobin,
-            (|shares: &[u64]| shares == [100, 100, 100]) as fn(&[u64]) -> bool,
-        ),
-        (Random, |shares| {
-            shares.iter().all(|share| (70..=130).contains(share))
-        }),
-        (LeastOutstanding, |shares| {
-            shares.iter().all(|share| (70..=130).contains(share))
-        }),
-        (LeastLoaded, |shares| {
-            shares.iter().all(|share| (70..=130).contains(share))
-        }),
-        (PowerOfTwo, |shares| {
-            shares.iter().all(|share| (70..=130).contains(share))
-        }),
+        (RoundRobin, (|shares: &[u64]| shares == [100, 100, 100]) as fn(&[u64]) -> bool),
+        (Random, |shares| shares.iter().all(|share| (70..=130).contains(share))),
+        (LeastOutstanding, |shares| shares.iter().all(|share| (70..=130).contains(share))),
+        (LeastLoaded, |shares| shares.iter().all(|share| (70..=130).contains(share))),
+        (PowerOfTwo, |shares| shares.iter().all(|share| (70..=130).contains(share))),
     ] {
         let mut world = World::new(|_| {});
         for peer in 1..4 {
@@ -263,26 +211,15 @@ fn a_race_runs_everywhere_and_the_first_answer_wins() {
     for (peer, service) in [(1, 300), (2, 50), (3, 200)] {
         world.provider(peer, ms(20), 10, ms(service));
     }
-    world.call(Call {
-        idempotent: Some(true),
-        ..with(1, Race)
-    });
+    world.call(Call { idempotent: Some(true), ..with(1, Race) });
     world.run(at(5_000));
     world.check();
     assert_eq!(shares(&world), [1, 1, 1]);
     assert_eq!(world.calls[0].provider, Some(PeerHandle::new(2)));
     assert_eq!(world.calls[0].done, at(170));
     assert_eq!(world.attempt_reports.len(), 3);
-    assert_eq!(
-        world.attempt_reports.iter().filter(|attempt| attempt.won).count(),
-        1
-    );
-    assert!(
-        world
-            .attempt_reports
-            .iter()
-            .all(|attempt| attempt.kind == AttemptKind::Race)
-    );
+    assert_eq!(world.attempt_reports.iter().filter(|attempt| attempt.won).count(), 1);
+    assert!(world.attempt_reports.iter().all(|attempt| attempt.kind == AttemptKind::Race));
 }
 
 #[test]
@@ -309,15 +246,9 @@ fn a_full_provider_is_left_at_once() {
     world.run(at(5_000));
     world.check();
     assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Ok));
-    assert_eq!(
-        shares(&world).iter().sum::<u64>(),
-        3 + world.nodes.values().map(|n| n.refused).sum::<u64>()
-    );
+    assert_eq!(shares(&world).iter().sum::<u64>(), 3 + world.nodes.values().map(|n| n.refused).sum::<u64>());
     let last = world.calls.iter().map(|call| call.done).max();
-    assert!(
-        last < Some(at(2_300)),
-        "{last:?}: the third waits for the first slot that opens"
-    );
+    assert!(last < Some(at(2_300)), "{last:?}: the third waits for the first slot that opens");
 }
 
 #[test]
@@ -328,25 +259,11 @@ fn who_waits_longer_than_the_deadline_was_rejected_if_all_it_got_was_refusals() 
         world.call(with(id, Nearest));
     }
     world.run(at(9_999));
-    assert_eq!(
-        world.node(peer).refused,
-        1,
-        "with our own call there, its end is waited for"
-    );
+    assert_eq!(world.node(peer).refused, 1, "with our own call there, its end is waited for");
     world.run(at(70_000));
     world.check();
-    let outcome = |id| {
-        world
-            .calls
-            .iter()
-            .find(|call| call.call == CallId(id))
-            .unwrap()
-            .outcome
-    };
-    assert_eq!(
-        (outcome(0), outcome(1)),
-        (CallOutcome::Timeout, CallOutcome::Rejected)
-    );
+    let outcome = |id| world.calls.iter().find(|call| call.call == CallId(id)).unwrap().outcome;
+    assert_eq!((outcome(0), outcome(1)), (CallOutcome::Timeout, CallOutcome::Rejected));
 }
 
 #[test]
@@ -358,14 +275,7 @@ fn the_queue_at_the_entry_is_bounded() {
     for id in 1..10 {
         world.call(with(id, Nearest));
     }
-    assert_eq!(
-        world
-            .calls
-            .iter()
-            .filter(|call| call.outcome == CallOutcome::Rejected)
-            .count(),
-        6
-    );
+    assert_eq!(world.calls.iter().filter(|call| call.outcome == CallOutcome::Rejected).count(), 6);
     world.run(at(70_000));
     world.check();
 }
@@ -385,10 +295,7 @@ fn a_provider_that_lost_the_function_is_dropped_and_another_tried() {
     }
     world.check();
     assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Ok));
-    assert_eq!(
-        world.faas.providers(crate::faas::testing::FUNCTION),
-        [PeerHandle::new(2)]
-    );
+    assert_eq!(world.faas.providers(crate::faas::testing::FUNCTION), [PeerHandle::new(2)]);
 }
 
 /// Three sites, ten slots each and no queue, 0.94 s of service, fifty clients that all enter at one.
@@ -407,11 +314,7 @@ fn federation(policy: AnycallPolicy, think: Duration) -> (f64, f64) {
     world.start_clients(50, clients);
     world.run(at(seconds * 1_000 + 20_000));
     world.check();
-    let good = world
-        .calls
-        .iter()
-        .filter(|call| call.outcome == CallOutcome::Ok)
-        .count() as f64;
+    let good = world.calls.iter().filter(|call| call.outcome == CallOutcome::Ok).count() as f64;
     let all = world.calls.len() as f64;
     (good / seconds as f64, (all - good) / all)
 }
@@ -425,8 +328,5 @@ fn one_saturated_site_overflows_to_the_others() {
         assert!(rate >= 0.9 * ideal && failed <= 0.01, "{rate}/s, {failed} failed");
     }
     let (rate, failed) = federation(LocalOnly, ms(1_000));
-    assert!(
-        (10.0..=10.7).contains(&rate) && failed > 0.5,
-        "{rate}/s, {failed} failed"
-    );
+    assert!((10.0..=10.7).contains(&rate) && failed > 0.5, "{rate}/s, {failed} failed");
 }

@@ -58,14 +58,8 @@ enum Op {
 
 fn capacity() -> impl Strategy<Value = Capacity> {
     let number = prop_oneof![6 => 0u32..5, 1 => Just(u32::MAX)];
-    (number.clone(), number.clone(), number.clone(), number).prop_map(
-        |(slots, running, queued, queue_limit)| Capacity {
-            slots,
-            running,
-            queued,
-            queue_limit,
-        },
-    )
+    (number.clone(), number.clone(), number.clone(), number)
+        .prop_map(|(slots, running, queued, queue_limit)| Capacity { slots, running, queued, queue_limit })
 }
 
 fn duration() -> impl Strategy<Value = Duration> {
@@ -190,30 +184,20 @@ impl Driver {
             match output {
                 Output::Attempt(attempt) => {
                     assert!(self.given.contains_key(&attempt.call));
-                    assert!(
-                        !self.ended.contains_key(&attempt.call),
-                        "an attempt for a call that is over"
-                    );
+                    assert!(!self.ended.contains_key(&attempt.call), "an attempt for a call that is over");
                     let repeatable = self.given[&attempt.call];
                     for (earlier, call, _) in &self.attempts {
                         assert_ne!(*earlier, attempt.id);
                         if *call == attempt.call && !repeatable {
                             let report = self.reports.get(earlier);
-                            assert_eq!(
-                                report.map(|report| report.started),
-                                Some(Started::No),
-                                "run twice"
-                            );
+                            assert_eq!(report.map(|report| report.started), Some(Started::No), "run twice");
                         }
                     }
                     self.attempts.push((attempt.id, attempt.call, self.now));
                 }
                 Output::AttemptDone(report) => {
                     assert!(self.attempts.iter().any(|(id, ..)| *id == report.id));
-                    assert!(
-                        self.reports.insert(report.id, *report).is_none(),
-                        "an attempt ended twice"
-                    );
+                    assert!(self.reports.insert(report.id, *report).is_none(), "an attempt ended twice");
                 }
                 Output::CallDone(report) => {
                     assert!(self.given.contains_key(&report.call));
@@ -224,10 +208,7 @@ impl Driver {
                         assert_eq!(parts, start.since(report.received));
                         assert!(self.reports[&winner].won);
                     }
-                    assert!(
-                        self.ended.insert(report.call, *report).is_none(),
-                        "a call ended twice"
-                    );
+                    assert!(self.ended.insert(report.call, *report).is_none(), "a call ended twice");
                 }
                 Output::PullItems { map, count } => {
                     assert!(count > 0);
@@ -265,14 +246,7 @@ impl Driver {
 
     fn apply(&mut self, op: Op) {
         match op {
-            Op::Call {
-                policy,
-                function,
-                patience,
-                idempotent,
-                replayable,
-                local,
-            } => {
+            Op::Call { policy, function, patience, idempotent, replayable, local } => {
                 let mut call = self.call(function, patience, Some(idempotent), replayable);
                 call.policy = Some(AnycallPolicy::NAMES[usize::from(policy)].0);
                 call.local = local;
@@ -286,12 +260,7 @@ impl Driver {
                 let id = CallId(u64::from(n) % (self.next + 1));
                 self.input(|faas, cx, now, _| faas.cancel_call(cx, now, id));
             }
-            Op::Map {
-                policy,
-                function,
-                items,
-                credit,
-            } => {
+            Op::Map { policy, function, items, credit } => {
                 let id = MapId(self.maps.len() as u64);
                 self.maps.push((id, 0));
                 self.open_maps.insert(id);
@@ -329,11 +298,7 @@ impl Driver {
                 let Some(id) = self.pick_map(n) else { return };
                 self.input(|faas, cx, now, _| faas.cancel_map(cx, now, id));
             }
-            Op::Resolved {
-                function,
-                providers,
-                done,
-            } => {
+            Op::Resolved { function, providers, done } => {
                 let providers: Vec<_> = providers.into_iter().map(PeerHandle::new).collect();
                 let function = FunctionHandle(function);
                 self.input(|faas, cx, now, kad| faas.resolved(cx, now, kad, function, providers, done));
@@ -343,11 +308,7 @@ impl Driver {
                 let Some(at) = usize::from(n).checked_rem(self.attempts.len()) else {
                     return;
                 };
-                let at = if n % 2 == 0 {
-                    self.attempts.len() - 1 - at.min(3)
-                } else {
-                    at
-                };
+                let at = if n % 2 == 0 { self.attempts.len() - 1 - at.min(3) } else { at };
                 let id = self.attempts[at].0;
                 self.input(|faas, cx, now, kad| faas.attempt(cx, now, kad, id, event));
             }
@@ -364,10 +325,7 @@ impl Driver {
                 self.now += Duration::from_millis(ms);
                 self.input(|faas, cx, now, kad| faas.on_timeout(cx, now, kad));
                 let next = self.faas.next_timeout().map(|(at, _)| at);
-                assert!(
-                    next.is_none_or(|at| at > self.now),
-                    "a deadline that has come is not served"
-                );
+                assert!(next.is_none_or(|at| at > self.now), "a deadline that has come is not served");
             }
             Op::Unhost(function) => {
                 self.input(|faas, cx, now, kad| faas.unhost(cx, now, kad, FunctionHandle(function)));
@@ -385,11 +343,7 @@ impl Driver {
         self.apply(Op::Pass(20_000));
         assert_eq!(self.faas.open_calls(), 0);
         assert!(self.given.keys().eq(self.ended.keys()), "a call did not end");
-        assert!(
-            self.open_maps.is_empty(),
-            "a manycall did not end: {:?}",
-            self.open_maps
-        );
+        assert!(self.open_maps.is_empty(), "a manycall did not end: {:?}", self.open_maps);
         for (id, ..) in self.attempts.clone() {
             let event = AttemptEvent::Failed {
                 reason: AttemptFailure::Cancelled,
@@ -413,11 +367,7 @@ fn one_call(idempotent: bool, replayable: bool) -> (Driver, CallId) {
     let call = driver.call(0, 60_000, Some(idempotent), replayable);
     let id = call.id;
     driver.input(|faas, cx, now, kad| faas.call(cx, now, kad, Box::new(call)));
-    driver.apply(Op::Resolved {
-        function: 0,
-        providers: vec![1, 2],
-        done: true,
-    });
+    driver.apply(Op::Resolved { function: 0, providers: vec![1, 2], done: true });
     (driver, id)
 }
 
@@ -427,11 +377,7 @@ fn tell(driver: &mut Driver, attempt: usize, event: AttemptEvent) {
 }
 
 fn failed(reason: AttemptFailure, started: Started) -> AttemptEvent {
-    AttemptEvent::Failed {
-        reason,
-        started,
-        capacity: None,
-    }
+    AttemptEvent::Failed { reason, started, capacity: None }
 }
 
 #[test]
@@ -461,11 +407,7 @@ fn a_body_that_is_not_kept_is_sent_once() {
 fn a_refusal_is_retried_even_if_the_call_must_not_run_twice() {
     let (mut driver, id) = one_call(false, true);
     tell(&mut driver, 0, AttemptEvent::Sent);
-    tell(
-        &mut driver,
-        0,
-        failed(AttemptFailure::Full { retry_after: None }, Started::No),
-    );
+    tell(&mut driver, 0, failed(AttemptFailure::Full { retry_after: None }, Started::No));
     assert_eq!(driver.attempts.len(), 2);
     tell(&mut driver, 1, failed(AttemptFailure::Runtime, Started::Maybe));
     assert_eq!(driver.ended[&id].outcome, CallOutcome::Unknown);
@@ -478,28 +420,16 @@ fn who_waits_for_room_at_a_provider_that_dies_looks_for_another() {
         tell(
             &mut driver,
             attempt,
-            failed(
-                AttemptFailure::Full {
-                    retry_after: Some(Duration::from_secs(30)),
-                },
-                Started::No,
-            ),
+            failed(AttemptFailure::Full { retry_after: Some(Duration::from_secs(30)) }, Started::No),
         );
     }
     driver.apply(Op::Disconnected(1));
     driver.apply(Op::Disconnected(2));
     assert_eq!(driver.attempts.len(), 2);
-    driver.apply(Op::Resolved {
-        function: 0,
-        providers: vec![1, 2, 3],
-        done: true,
-    });
+    driver.apply(Op::Resolved { function: 0, providers: vec![1, 2, 3], done: true });
     assert_eq!(driver.attempts.len(), 3);
-    let finished = AttemptEvent::Finished {
-        status: 200,
-        timing: Timing::default(),
-        capacity: Capacity::default(),
-    };
+    let finished =
+        AttemptEvent::Finished { status: 200, timing: Timing::default(), capacity: Capacity::default() };
     tell(&mut driver, 2, finished);
     assert_eq!(driver.ended[&id].provider, Some(PeerHandle::new(3)));
 }

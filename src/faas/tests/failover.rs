@@ -4,10 +4,7 @@ use crate::key::PeerHandle;
 use crate::time::Duration;
 
 fn idempotent(id: u64) -> Call {
-    Call {
-        idempotent: Some(true),
-        ..call(id)
-    }
+    Call { idempotent: Some(true), ..call(id) }
 }
 
 /// Three providers at rising distances; the nearest is known and changes its state at one second, with calls in
@@ -50,11 +47,7 @@ fn after_a_power_off_no_call_goes_there_after_two_seconds() {
 #[test]
 fn what_may_have_run_is_not_repeated() {
     let world = stream_of_calls(State::Off, false);
-    let unknown = world
-        .calls
-        .iter()
-        .filter(|call| call.outcome == CallOutcome::Unknown)
-        .count();
+    let unknown = world.calls.iter().filter(|call| call.outcome == CallOutcome::Unknown).count();
     assert!(unknown > 0);
     for call in &world.calls {
         if call.outcome == CallOutcome::Unknown {
@@ -73,10 +66,7 @@ fn a_broken_runtime_is_left_for_another_even_the_local_one() {
     world.node(ME).state = State::Broken;
     for id in 0..5 {
         let mut call = call(id);
-        call.local = Some(crate::context::Capacity {
-            slots: 10,
-            ..Default::default()
-        });
+        call.local = Some(crate::context::Capacity { slots: 10, ..Default::default() });
         world.call(call);
         let next = world.now + ms(300);
         world.run(next);
@@ -84,10 +74,7 @@ fn a_broken_runtime_is_left_for_another_even_the_local_one() {
     world.check();
     assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Ok));
     assert_eq!(world.calls[0].attempts, 2);
-    assert!(
-        world.calls[1..].iter().all(|call| call.attempts == 1),
-        "it is avoided"
-    );
+    assert!(world.calls[1..].iter().all(|call| call.attempts == 1), "it is avoided");
 }
 
 #[test]
@@ -122,15 +109,8 @@ fn a_dead_provider_gets_calls_again_only_after_it_has_answered_a_probe() {
             used = Some(used.map_or(*start, |first: crate::time::Time| first.min(*start)));
         }
     }
-    assert!(
-        asked.is_some() && used >= asked.map(|at| at + ms(20)),
-        "asked {asked:?}, used {used:?}"
-    );
-    let refused = world
-        .attempt_reports
-        .iter()
-        .filter(|a| a.result == Err(AttemptFailure::Dial))
-        .count();
+    assert!(asked.is_some() && used >= asked.map(|at| at + ms(20)), "asked {asked:?}, used {used:?}");
+    let refused = world.attempt_reports.iter().filter(|a| a.result == Err(AttemptFailure::Dial)).count();
     assert!(refused <= 1, "{refused} calls were sent to the dead");
 }
 
@@ -192,15 +172,8 @@ fn a_long_attempt_is_given_up_if_there_is_a_limit() {
     world.provider(2, ms(20), 10, ms(50));
     world.run(at(9_000));
     world.check();
-    assert_eq!(
-        (world.calls[0].outcome, world.calls[0].attempts),
-        (CallOutcome::Ok, 2)
-    );
-    assert_eq!(
-        world.calls[0].retry,
-        ms(600),
-        "half a second, and a look-up for somebody else"
-    );
+    assert_eq!((world.calls[0].outcome, world.calls[0].attempts), (CallOutcome::Ok, 2));
+    assert_eq!(world.calls[0].retry, ms(600), "half a second, and a look-up for somebody else");
 }
 
 #[test]

@@ -5,22 +5,11 @@ use crate::key::PeerHandle;
 use crate::time::{Duration, Time};
 
 fn map(policy: ManycallPolicy, items: Option<u64>) -> Map {
-    Map {
-        id: MapId(1),
-        function: FUNCTION,
-        policy: Some(policy),
-        items,
-        credit: None,
-        local: None,
-    }
+    Map { id: MapId(1), function: FUNCTION, policy: Some(policy), items, credit: None, local: None }
 }
 
 fn item() -> Call {
-    Call {
-        deadline: Time::ZERO + Duration::from_secs(10_000),
-        idempotent: Some(true),
-        ..call(0)
-    }
+    Call { deadline: Time::ZERO + Duration::from_secs(10_000), idempotent: Some(true), ..call(0) }
 }
 
 /// Providers of these speeds, one slot each; an item takes a second at speed 1.
@@ -38,10 +27,8 @@ fn speeds(speeds: &[i64], rtt: Duration, queue: u32) -> World {
 
 /// The shortest time in which `items` equal items can be done, whole items only.
 fn ideal(speeds: &[i64], items: u64) -> f64 {
-    let mut ends: Vec<(f64, f64)> = speeds
-        .iter()
-        .map(|speed| (1.0 / *speed as f64, 1.0 / *speed as f64))
-        .collect();
+    let mut ends: Vec<(f64, f64)> =
+        speeds.iter().map(|speed| (1.0 / *speed as f64, 1.0 / *speed as f64)).collect();
     let mut last = 0.0f64;
     for _ in 0..items {
         let next = ends.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
@@ -55,12 +42,7 @@ fn ideal(speeds: &[i64], items: u64) -> f64 {
 fn makespan(world: &World, items: usize) -> f64 {
     world.check();
     assert_eq!(world.calls.len(), items);
-    assert!(
-        world
-            .calls
-            .iter()
-            .all(|call| call.outcome == CallOutcome::Ok && call.map == Some(MapId(1)))
-    );
+    assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Ok && call.map == Some(MapId(1))));
     assert_eq!(world.maps_done.len(), 1);
     world.maps_done[0].1.as_secs_f64()
 }
@@ -74,15 +56,8 @@ fn late_binding_is_near_the_ideal_at_no_distance() {
         world.map(map(LateBinding, None), 1_000);
         world.run(at(1_000_000));
         let (took, ideal) = (makespan(&world, 1_000), ideal(&UNEQUAL, 1_000));
-        assert!(
-            took >= ideal - 1e-6 && took <= 1.05 * ideal,
-            "{took} s, ideal {ideal} s"
-        );
-        assert_eq!(
-            world.attempt_reports.len(),
-            1_000,
-            "nothing was refused or done twice"
-        );
+        assert!(took >= ideal - 1e-6 && took <= 1.05 * ideal, "{took} s, ideal {ideal} s");
+        assert_eq!(world.attempt_reports.len(), 1_000, "nothing was refused or done twice");
     }
 }
 
@@ -93,11 +68,7 @@ fn late_binding_is_near_the_ideal_at_twenty_milliseconds() {
     world.run(at(1_000_000));
     let (took, ideal) = (makespan(&world, 1_000), ideal(&UNEQUAL, 1_000));
     assert!(took <= 1.10 * ideal, "{took} s, ideal {ideal} s");
-    assert!(
-        world.max_open_items <= 8,
-        "{} items in flight at four slots",
-        world.max_open_items
-    );
+    assert!(world.max_open_items <= 8, "{} items in flight at four slots", world.max_open_items);
 }
 
 #[test]
@@ -109,11 +80,7 @@ fn queued_items_are_fetched_back_from_slow_providers_at_the_end() {
     world.run(at(1_000_000));
     let (took, ideal) = (makespan(&world, 40), ideal(&[1, 10], 40));
     assert!(took <= ideal + 1.1, "{took} s, ideal {ideal} s");
-    let back = world
-        .attempt_reports
-        .iter()
-        .filter(|attempt| attempt.result.is_err())
-        .count();
+    let back = world.attempt_reports.iter().filter(|attempt| attempt.result.is_err()).count();
     assert_eq!(world.nodes.values().map(|node| node.executed).sum::<u64>(), 40);
     assert!(back >= 1, "none was fetched back");
 }
@@ -156,11 +123,7 @@ fn backup_cuts_the_tail_when_a_provider_stalls() {
     // Three providers do what is left: 200 items in about 6.4 s.
     assert!(end(&with) < 8.0, "{} s", end(&with));
     assert!(with.calls.iter().all(|call| call.outcome == CallOutcome::Ok));
-    assert!(
-        with.attempt_reports
-            .iter()
-            .any(|a| a.kind == AttemptKind::Backup && a.won)
-    );
+    assert!(with.attempt_reports.iter().any(|a| a.kind == AttemptKind::Backup && a.won));
     assert!(end(&without) > 59.0, "{} s", end(&without));
 }
 
@@ -172,12 +135,7 @@ fn what_must_not_run_twice_gets_no_copies() {
     world.run(at(1_000_000));
     makespan(&world, 100);
     assert_eq!(world.nodes.values().map(|node| node.executed).sum::<u64>(), 100);
-    assert!(
-        world
-            .attempt_reports
-            .iter()
-            .all(|attempt| attempt.kind != AttemptKind::Backup)
-    );
+    assert!(world.attempt_reports.iter().all(|attempt| attempt.kind != AttemptKind::Backup));
 }
 
 #[test]
@@ -204,12 +162,7 @@ fn items_of_which_nobody_knows_a_provider_end_as_not_found() {
         world.run(at(60_000));
         world.check();
         assert_eq!((world.calls.len(), world.maps_done.len()), (100, 1), "{policy}");
-        assert!(
-            world
-                .calls
-                .iter()
-                .all(|call| call.outcome == CallOutcome::NotFound)
-        );
+        assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::NotFound));
     }
 }
 
@@ -223,12 +176,7 @@ fn items_that_nobody_can_take_end_as_unreachable() {
     world.run(at(1_000_000));
     world.check();
     assert_eq!((world.calls.len(), world.maps_done.len()), (100, 1));
-    assert!(
-        world
-            .calls
-            .iter()
-            .all(|call| call.outcome == CallOutcome::Unreachable)
-    );
+    assert!(world.calls.iter().all(|call| call.outcome == CallOutcome::Unreachable));
 }
 
 #[test]
@@ -242,11 +190,7 @@ fn an_outage_of_all_providers_costs_time_and_few_items() {
     world.run(at(1_000_000));
     world.check();
     assert_eq!((world.calls.len(), world.maps_done.len()), (200, 1));
-    let lost = world
-        .calls
-        .iter()
-        .filter(|call| call.outcome != CallOutcome::Ok)
-        .count();
+    let lost = world.calls.iter().filter(|call| call.outcome != CallOutcome::Ok).count();
     assert!(lost <= 8, "{lost} items lost");
 }
 
