@@ -42,7 +42,7 @@ pub(super) struct MapState {
     pub(super) looked_up: bool,
     pub(super) rounds: u32,
     pub(super) stuck: Option<Time>,
-    /// Providers that failed lately will do.
+    /// Providers that failed lately will do, until the next failure or success.
     pub(super) desperate: bool,
     /// Items to ask for next when all that is left is to tell them that nobody can be reached.
     pub(super) batch: u64,
@@ -185,6 +185,7 @@ impl Router {
         call.set_wait(env.now, Wait::Pool);
         if let Some(map) = call.map.and_then(|map| self.maps.get_mut(&map)) {
             map.pool.push_front(id);
+            map.desperate = false;
         }
     }
 
@@ -203,6 +204,7 @@ impl Router {
         let Some(map) = self.maps.get_mut(&id) else { return };
         map.rounds = 0;
         map.looked_up = false;
+        map.desperate = false;
         map.batch = 1;
         if let Some(histogram) = &mut map.took {
             histogram.add(took);

@@ -110,9 +110,6 @@ impl Router {
             call.excluded.clear();
             self.dispatch_pool(env, id);
         }
-        if let Some(map) = self.maps.get_mut(&id) {
-            map.desperate = false;
-        }
     }
 
     pub(super) fn start_item(
