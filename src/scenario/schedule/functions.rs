@@ -105,10 +105,7 @@ impl<'a> Functions<'a> {
         });
         Demand {
             service_time: service.map_or(Duration::ZERO, |law| seconds(law.sample(&mut draw(0)))),
-            request_bytes: bytes(
-                sizes.request.unwrap_or(&definition.schema.request),
-                &mut draw(1),
-            ),
+            request_bytes: bytes(sizes.request.unwrap_or(&definition.schema.request), &mut draw(1)),
             response_bytes: bytes(
                 sizes.response.unwrap_or(&definition.schema.response),
                 &mut draw(2),

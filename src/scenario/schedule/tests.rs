@@ -1137,3 +1137,65 @@ fn what_cannot_be_scheduled_is_refused() {
         }
     );
 }
+
+#[test]
+fn a_scenario_file_becomes_calls() {
+    struct Files;
+    impl crate::scenario::Loader for Files {
+        fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
+            match path {
+                "dir/file.toml" => Ok(SCENARIO.as_bytes().to_vec()),
+                "dir/invocations.csv" => Ok(INVOCATIONS.as_bytes().to_vec()),
+                _ => Err(std::io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+    const SCENARIO: &str = r#"
+        name = "file"
+        seed = 7
+
+        [network]
+        nodes = 20
+        start = "converged"
+        latency = { lognormal = { median = "40ms", sigma = 0.5 } }
+
+        [[function]]
+        name = "resize"
+        copies = 4
+        providers = 3
+        service_time = { lognormal = { median = "50ms", sigma = 0.5 } }
+
+        [[phase]]
+        name = "steady"
+        duration = "1min"
+        anycall = { rate = "10/s", popularity = { zipf = 0.9 }, policy = "nearest", request = "4KiB" }
+        manycall = { items = 100, every = "10s" }
+
+        [[phase]]
+        name = "recorded"
+        duration = "4min"
+        anycall = { trace = { azure2019 = { invocations = "invocations.csv" } } }
+
+        [[phase]]
+        name = "users"
+        duration = "1min"
+        anycall = { clients = 5, think_time = "1s" }
+    "#;
+    let loader: &dyn crate::scenario::Loader = &Files;
+    let loaded = Scenario::load("dir/file.toml", loader, &[]).unwrap();
+    let scenario = &loaded.variants[0].scenario;
+    let traces = Traces::read(scenario, |file| loader.load(&file.path).map(std::io::Cursor::new)).unwrap();
+    let population = Population::new(scenario, draws(scenario)).unwrap();
+    let schedule = Schedule::new(scenario, &traces, &population, draws(scenario)).unwrap();
+    let all: Vec<ScheduledCall> = schedule.collect();
+    let count = |phase, many| {
+        all.iter()
+            .filter(|call| (call.id.phase, call.id.many) == (phase, many))
+            .count()
+    };
+    // 600 ± 4 standard deviations; the trace has 362 calls.
+    assert!((502..=698).contains(&count(0, false)), "{}", count(0, false));
+    assert_eq!((count(0, true), count(1, false), count(2, false)), (6, 362, 5));
+    assert!(all.iter().all(|call| call.entry < 20 && call.function < 4));
+    assert!((0..4).all(|function| population.providers(function).len() == 3));
+}
