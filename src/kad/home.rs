@@ -185,7 +185,7 @@ impl Kad {
         } else {
             step..step + 1
         };
-        if let Some(peer) = self.table.oldest(buckets) {
+        for peer in self.table.suspects(buckets) {
             self.ask(cx, now, peer, Request::Ping);
         }
         if step == nearest {
@@ -263,14 +263,7 @@ impl Kad {
         home.plan();
         if home.hosted.len() < before && cx.config.kad.extensions && !self.table.is_empty() {
             let target = function_target(cx, function);
-            self.start(
-                cx,
-                now,
-                target,
-                Goal::Withdraw,
-                LookupPurpose::Announce,
-                &[],
-            );
+            self.start(cx, now, target, Goal::Withdraw, LookupPurpose::Announce, &[]);
         }
         self.reschedule();
     }

@@ -240,16 +240,21 @@ impl Table {
         0
     }
 
-    /// Whom to ask for a sign of life among these buckets: a stale entry, else the least recently seen of the first.
-    pub(crate) fn oldest(&self, buckets: Range<usize>) -> Option<PeerHandle> {
+    /// Whom to ask for a sign of life among these buckets: the stale entries, or if there are none the least recently
+    /// seen of the first.
+    pub(crate) fn suspects(&self, buckets: Range<usize>) -> Peers {
         let start = self.range(buckets.start).start;
         let end = self.range(buckets.end.max(buckets.start + 1) - 1).end;
         let entries = &self.entries[start..end];
-        entries
+        let mut suspects: Peers = entries
             .iter()
-            .find(|entry| **entry & STALE != 0)
-            .or(entries.first())
+            .filter(|entry| **entry & STALE != 0)
             .map(|entry| peer_of(*entry))
+            .collect();
+        if suspects.is_empty() {
+            suspects.extend(entries.first().map(|entry| peer_of(*entry)));
+        }
+        suspects
     }
 
     /// Where a bucket lies.

@@ -124,10 +124,7 @@ impl Outcome {
     /// True if the call counts towards the share of successes: all but the calls whose entry node was not alive
     /// and those for which no live provider existed.
     pub const fn counts(self) -> bool {
-        !matches!(
-            self,
-            Outcome::EntryDown | Outcome::EntryLost | Outcome::Unavailable
-        )
+        !matches!(self, Outcome::EntryDown | Outcome::EntryLost | Outcome::Unavailable)
     }
 }
 
@@ -202,20 +199,22 @@ vocabulary! {
         Join = "join",
         /// A value.
         Value = "value",
+        /// Asked for by an experiment.
+        Experiment = "experiment",
     }
 }
 
 vocabulary! {
     /// How a look-up ended.
     pub enum LookupOutcome("look-up outcome") {
-        /// It found what it was for.
+        /// The closest peers that could be reached have answered, or what was looked for was found.
         Ok = "ok",
-        /// It ended properly and there was nothing.
+        /// It ended properly and there was nothing to find.
         NotFound = "not_found",
-        /// Its deadline passed.
+        /// It ran out of time; what was found is used.
         Timeout = "timeout",
-        /// No peer answered.
-        Unreachable = "unreachable",
+        /// Nobody answered.
+        Failed = "failed",
         /// Its node went down or lost interest.
         Cancelled = "cancelled",
         /// The run ended first.
@@ -330,9 +329,6 @@ mod tests {
     #[test]
     fn an_unknown_word_lists_the_valid_ones() {
         let error = "warm".parse::<CacheState>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`warm` is no cache state; valid: hit, stale, miss, negative"
-        );
+        assert_eq!(error, "`warm` is no cache state; valid: hit, stale, miss, negative");
     }
 }

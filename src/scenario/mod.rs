@@ -28,3 +28,4 @@ pub use fuzz::fuzz_scenario;
 pub use json_schema::json_schema;
 pub use load::{Loaded, Variant};
 pub use reference::reference;
+pub use schema::Scenario;

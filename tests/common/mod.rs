@@ -56,6 +56,10 @@ pub struct Network {
     pub reports: Vec<(PeerHandle, LookupReport)>,
     pub joined: Vec<PeerHandle>,
     pub values: Vec<(PeerHandle, Option<Box<Record>>)>,
+    /// These answer FIND_NODE with each other only.
+    pub liars: Vec<PeerHandle>,
+    /// Answers to requests nobody made go nowhere.
+    pub lenient: bool,
     /// Kademlia messages delivered.
     pub messages: u64,
     out: Outputs,
@@ -69,9 +73,7 @@ pub struct Network {
 impl Network {
     /// `n` nodes with random keys, in handle order by key as in the simulator. Nobody knows anybody.
     pub fn new(n: usize, seed: u64, config: Config) -> Self {
-        let mut keys: Vec<Key> = (0..n)
-            .map(|i| Key::hash(format!("node {seed} {i}").as_bytes()))
-            .collect();
+        let mut keys: Vec<Key> = (0..n).map(|i| Key::hash(format!("node {seed} {i}").as_bytes())).collect();
         keys.sort_unstable();
         Self::with_keys(&keys, seed, config)
     }
@@ -88,9 +90,7 @@ impl Network {
             keys: table,
             functions: FunctionTable::default(),
             draws,
-            nodes: (0..keys.len())
-                .map(|i| Peer::new(PeerHandle::new(i as u32)))
-                .collect(),
+            nodes: (0..keys.len()).map(|i| Peer::new(PeerHandle::new(i as u32))).collect(),
             up: vec![true; keys.len()],
             client: vec![false; keys.len()],
             faults: Faults::default(),
@@ -98,6 +98,8 @@ impl Network {
             reports: Vec::new(),
             joined: Vec::new(),
             values: Vec::new(),
+            liars: Vec::new(),
+            lenient: false,
             messages: 0,
             out: Outputs::default(),
             noise: draws.stream(Purpose(1_000), 0),
@@ -182,20 +184,12 @@ impl Network {
 
     fn output(&mut self, node: PeerHandle, output: Output) {
         match output {
-            Output::KadRequest {
-                to,
-                exchange,
-                request,
-            } => {
+            Output::KadRequest { to, exchange, request } => {
                 assert_ne!(to, node, "a node asks itself");
                 if !self.up[to.index()] {
                     if self.faults.refused {
                         let at = self.now + self.delay();
-                        let input = Input::KadFailed {
-                            peer: to,
-                            exchange,
-                            failure: Failure::Dial,
-                        };
+                        let input = Input::KadFailed { peer: to, exchange, failure: Failure::Dial };
                         self.push(at, Event::Input(node, input));
                     }
                     return;
@@ -214,11 +208,21 @@ impl Network {
                 }
             }
             Output::KadResponse { to, reply, response } => {
+                if self.lenient && reply as usize >= self.replies.len() {
+                    return;
+                }
+                let response = match response {
+                    Response::Nodes(_) if self.liars.contains(&node) => {
+                        Response::Nodes(self.liars.iter().copied().filter(|peer| *peer != to).collect())
+                    }
+                    honest => honest,
+                };
                 for _ in 0..self.copies() {
                     let at = self.now + self.delay();
                     let input = Input::KadResponse {
                         from: node,
                         exchange: self.replies[reply as usize],
+                        dialled: false,
                         bytes: wire::response_len(&response, &self.config),
                         response: response.clone(),
                     };
@@ -293,9 +297,8 @@ impl Network {
 
     fn wait_for(&mut self, before: usize, node: PeerHandle, key: Key) -> LookupReport {
         for _ in 0..20_000 {
-            let done = self.reports[before..]
-                .iter()
-                .find(|(by, report)| *by == node && report.target.key == key);
+            let done =
+                self.reports[before..].iter().find(|(by, report)| *by == node && report.target.key == key);
             if let Some((_, report)) = done {
                 return report.clone();
             }
@@ -331,9 +334,4 @@ pub fn median(mut counts: Vec<usize>) -> f64 {
     counts.sort_unstable();
     let n = counts.len();
     (counts[(n - 1) / 2] + counts[n / 2]) as f64 / 2.0
-}
-
-/// What a stored answer would be; keeps the import used where a test needs responses.
-pub fn nodes(list: &[PeerHandle]) -> Response {
-    Response::Nodes(list.iter().copied().collect())
 }

@@ -32,21 +32,15 @@ impl Distribution {
             Distribution::Uniform { low, high } => rising(*low, *high, u),
             Distribution::LogNormal { median, sigma } => {
                 let median = median * libm::exp(sigma * sigma);
-                Distribution::LogNormal {
-                    median,
-                    sigma: *sigma,
-                }
-                .quantile(u)
+                Distribution::LogNormal { median, sigma: *sigma }.quantile(u)
             }
             // (x / scale)^shape is then of the gamma law with shape 1 + 1 / shape.
             Distribution::Weibull { scale, shape } => {
                 scale * libm::pow(gamma_quantile(1.0 + 1.0 / shape, u), 1.0 / shape)
             }
-            Distribution::Pareto { scale, shape } => Distribution::Pareto {
-                scale: *scale,
-                shape: shape - 1.0,
+            Distribution::Pareto { scale, shape } => {
+                Distribution::Pareto { scale: *scale, shape: shape - 1.0 }.quantile(u)
             }
-            .quantile(u),
             Distribution::Gamma { shape, scale } => scale * gamma_quantile(shape + 1.0, u),
             Distribution::Empirical(points) => {
                 let target = u * mean;

@@ -48,7 +48,7 @@ impl LookupStats {
         // That there is nothing is an answer; a look-up that the run's end or its own node cut off says nothing.
         self.failed += u64::from(matches!(
             lookup.outcome,
-            LookupOutcome::Timeout | LookupOutcome::Unreachable
+            LookupOutcome::Timeout | LookupOutcome::Failed
         ));
         if lookup.outcome == LookupOutcome::Ok {
             if let Some(done) = lookup.done_us {

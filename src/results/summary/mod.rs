@@ -26,6 +26,8 @@ pub struct RepetitionSummary {
     pub repetition: u32,
     /// The statistics, in a fixed order.
     pub statistics: Vec<Statistic>,
+    /// The measured phases that had calls, in the order of the plan.
+    pub phases: Vec<String>,
     /// The faults that struck, in order of their numbers.
     pub faults: Vec<Fault>,
 }
@@ -183,6 +185,7 @@ mod tests {
         RepetitionSummary {
             repetition,
             statistics,
+            phases: Vec::new(),
             faults: Vec::new(),
         }
     }

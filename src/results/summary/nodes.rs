@@ -115,7 +115,7 @@ impl NodeStats {
         out.ratio("load", "jain", "ratio", sum * sum, hosts as f64 * squares, hosts);
         out.ratio(
             "load",
-            "max over mean",
+            "max_over_mean",
             "ratio",
             largest * hosts as f64,
             sum,

@@ -45,9 +45,7 @@ impl<'a> Functions<'a> {
                 ServiceTime::Trace { file } => match traces.durations(file) {
                     Some(durations) => Service::Trace(durations),
                     None => {
-                        return Err(ScheduleError::NoTrace {
-                            path: file.path.clone(),
-                        });
+                        return Err(ScheduleError::NoTrace { path: file.path.clone() });
                     }
                 },
             };
@@ -65,9 +63,7 @@ impl<'a> Functions<'a> {
 
     /// The definition of function `index`, which exists: flows check theirs when they are made.
     fn definition(&self, index: u32) -> &Definition<'a> {
-        let after = self
-            .definitions
-            .partition_point(|definition| definition.first <= index);
+        let after = self.definitions.partition_point(|definition| definition.first <= index);
         &self.definitions[after - 1]
     }
 
@@ -106,10 +102,7 @@ impl<'a> Functions<'a> {
         Demand {
             service_time: service.map_or(Duration::ZERO, |law| seconds(law.sample(&mut draw(0)))),
             request_bytes: bytes(sizes.request.unwrap_or(&definition.schema.request), &mut draw(1)),
-            response_bytes: bytes(
-                sizes.response.unwrap_or(&definition.schema.response),
-                &mut draw(2),
-            ),
+            response_bytes: bytes(sizes.response.unwrap_or(&definition.schema.response), &mut draw(2)),
             fails: definition.schema.failure_share > 0.0 && draw(3).chance(definition.schema.failure_share),
         }
     }

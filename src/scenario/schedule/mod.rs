@@ -91,43 +91,21 @@ impl<'a> Schedule<'a> {
         let functions = Functions::new(scenario, traces)?;
         if scenario.phases.len() > usize::from(u16::MAX) {
             let (found, max) = (scenario.phases.len(), usize::from(u16::MAX));
-            return Err(ScheduleError::TooMany {
-                what: "phases",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "phases", found, max });
         }
         let mut flows = Vec::with_capacity(scenario.phases.len());
         let mut start = Time::ZERO;
         for phase in &scenario.phases {
             let end = start.saturating_add(phase.duration);
-            let at = flow::Place {
-                scenario,
-                traces,
-                population,
-                start,
-                end,
-            };
-            let anycalls = phase
-                .anycall
-                .as_ref()
-                .map(|calls| Flow::anycalls(&at, phase, calls))
-                .transpose()?;
-            let manycalls = phase
-                .manycall
-                .as_ref()
-                .map(|calls| Flow::manycalls(&at, phase, calls))
-                .transpose()?;
+            let at = flow::Place { scenario, traces, population, start, end };
+            let anycalls =
+                phase.anycall.as_ref().map(|calls| Flow::anycalls(&at, phase, calls)).transpose()?;
+            let manycalls =
+                phase.manycall.as_ref().map(|calls| Flow::manycalls(&at, phase, calls)).transpose()?;
             flows.push([anycalls, manycalls]);
             start = end;
         }
-        let mut schedule = Schedule {
-            draws,
-            functions,
-            flows,
-            phase: 0,
-            cursors: [None, None],
-        };
+        let mut schedule = Schedule { draws, functions, flows, phase: 0, cursors: [None, None] };
         schedule.open();
         Ok(schedule)
     }
@@ -149,12 +127,8 @@ impl<'a> Schedule<'a> {
             return None;
         }
         let think = flow.think(ok)?;
-        let mut stream = self
-            .draws
-            .stream(purpose::THINK, flow.key(done.lane, done.index).0);
-        let at = completed_at
-            .max(flow.start)
-            .saturating_add(seconds(think.sample(&mut stream)));
+        let mut stream = self.draws.stream(purpose::THINK, flow.key(done.lane, done.index).0);
+        let at = completed_at.max(flow.start).saturating_add(seconds(think.sample(&mut stream)));
         (at < flow.end).then(|| self.call(flow, CallId { index, ..done }, at, None))
     }
 
@@ -164,11 +138,9 @@ impl<'a> Schedule<'a> {
             Some(flow) => {
                 // Four blocks an item; the schema's ten million items stay far below the counter's 2^32.
                 let draw = |attribute| {
-                    self.draws
-                        .stream_at(purpose::ITEM, map.key.0, item.wrapping_mul(4) + attribute)
+                    self.draws.stream_at(purpose::ITEM, map.key.0, item.wrapping_mul(4) + attribute)
                 };
-                self.functions
-                    .demand(flow.sizes(), map.function, flow.law(map.id.lane), draw)
+                self.functions.demand(flow.sizes(), map.function, flow.law(map.id.lane), draw)
             }
             None => Demand::default(),
         }
@@ -198,9 +170,7 @@ impl<'a> Schedule<'a> {
         let function = flow.function(id.lane, &mut draw(4));
         let mut demand = Demand::default();
         if !id.many {
-            demand = self
-                .functions
-                .demand(flow.sizes(), function, flow.law(id.lane), draw);
+            demand = self.functions.demand(flow.sizes(), function, flow.law(id.lane), draw);
             demand.service_time = recorded.unwrap_or(demand.service_time);
         }
         ScheduledCall {
@@ -212,9 +182,7 @@ impl<'a> Schedule<'a> {
             entry: flow.entry(id.lane, &mut draw(5), self.draws),
             demand,
             deadline: flow.deadline(self.functions.timeout(function)),
-            idempotent: flow
-                .idempotent()
-                .unwrap_or_else(|| self.functions.idempotent(function)),
+            idempotent: flow.idempotent().unwrap_or_else(|| self.functions.idempotent(function)),
             cold: flow.cold(),
         }
     }
@@ -229,12 +197,7 @@ impl Iterator for Schedule<'_> {
         let [anycalls, manycalls] = self.flows.get(self.phase)?;
         let flow = if many { manycalls } else { anycalls }.as_ref()?;
         let arrival = self.cursors[usize::from(many)].as_mut()?.take(flow, self.draws)?;
-        let id = CallId {
-            phase: self.phase as u16,
-            many,
-            lane: arrival.lane,
-            index: arrival.index,
-        };
+        let id = CallId { phase: self.phase as u16, many, lane: arrival.lane, index: arrival.index };
         let call = self.call(flow, id, arrival.at, arrival.duration);
         if self.next_at().is_none() {
             self.phase += 1;

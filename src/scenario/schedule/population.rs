@@ -63,11 +63,7 @@ impl Population {
 
     /// The region of `node`, an index into [`Population::regions`]; `None` where it has none.
     pub fn region(&self, node: u32) -> Option<u32> {
-        self.regions
-            .get(node as usize)
-            .copied()
-            .filter(|region| *region != NOWHERE)
-            .map(u32::from)
+        self.regions.get(node as usize).copied().filter(|region| *region != NOWHERE).map(u32::from)
     }
 
     /// The names of the regions: those of the latency model in its order, then those that only classes name.
@@ -94,9 +90,7 @@ impl Population {
         };
         let word = action(&fault.action);
         let before = scenario.faults[..index].iter();
-        let same = before
-            .filter(|other| other.at == fault.at && action(&other.action) == word)
-            .count();
+        let same = before.filter(|other| other.at == fault.at && action(&other.action) == word).count();
         let label = format!("fault/{word}/{}/{same}", fault.at.as_nanos());
         match &fault.action {
             FaultAction::Kill { nodes, .. }
@@ -124,21 +118,11 @@ impl Population {
         match pool {
             Pool::All => None,
             Pool::Nodes(ranges) => Some(self.ranges(ranges)),
-            Pool::Class(class) => Some(
-                (0..self.nodes)
-                    .filter(|node| self.class(*node) == *class)
-                    .collect(),
-            ),
+            Pool::Class(class) => Some((0..self.nodes).filter(|node| self.class(*node) == *class).collect()),
             Pool::Region(name) => {
-                let region = self
-                    .region_names
-                    .iter()
-                    .position(|known| known == name)
-                    .map(|at| at as u32);
+                let region = self.region_names.iter().position(|known| known == name).map(|at| at as u32);
                 Some(match region {
-                    Some(_) => (0..self.nodes)
-                        .filter(|node| self.region(*node) == region)
-                        .collect(),
+                    Some(_) => (0..self.nodes).filter(|node| self.region(*node) == region).collect(),
                     None => Vec::new(),
                 })
             }
@@ -160,9 +144,7 @@ impl Population {
             return pool.map_or_else(|| (0..self.nodes).collect(), <[u32]>::to_vec);
         }
         let mut taken = BTreeSet::new();
-        let mut stream = self
-            .draws
-            .stream(purpose::SELECT, Key::hash(label.as_bytes()).prefix());
+        let mut stream = self.draws.stream(purpose::SELECT, Key::hash(label.as_bytes()).prefix());
         // To take all but one of n takes about n ln n draws; the bound is far above, for the sake of having one.
         for _ in 0..200 * u64::from(len) {
             if taken.len() as u64 >= u64::from(wanted) {
@@ -190,12 +172,7 @@ impl Population {
             return Ok(());
         }
         let mut order: Vec<(u64, u32)> = (0..self.nodes)
-            .map(|node| {
-                (
-                    self.draws.stream(purpose::CLASS, u64::from(node)).next_u64(),
-                    node,
-                )
-            })
+            .map(|node| (self.draws.stream(purpose::CLASS, u64::from(node)).next_u64(), node))
             .collect();
         order.sort_unstable();
         // Counts that do not add up leave the rest in the last class.
@@ -215,48 +192,32 @@ impl Population {
         if let Latency::Regions(regions) = &scenario.network.latency {
             self.region_names.clone_from(&regions.names);
             weights = Some(Weighted::new(regions.weights.iter().copied()).map_err(|source| {
-                ScheduleError::Weights {
-                    place: "weights of the regions".to_owned(),
-                    source,
-                }
+                ScheduleError::Weights { place: "weights of the regions".to_owned(), source }
             })?);
         }
         let mut of_class = Vec::with_capacity(scenario.node_classes.len());
         for class in &scenario.node_classes {
             of_class.push(class.region.as_ref().map(|name| {
-                self.region_names
-                    .iter()
-                    .position(|known| known == name)
-                    .unwrap_or_else(|| {
-                        self.region_names.push(name.clone());
-                        self.region_names.len() - 1
-                    })
+                self.region_names.iter().position(|known| known == name).unwrap_or_else(|| {
+                    self.region_names.push(name.clone());
+                    self.region_names.len() - 1
+                })
             }));
         }
         if self.region_names.len() >= usize::from(NOWHERE) {
             let (found, max) = (self.region_names.len(), usize::from(NOWHERE) - 1);
-            return Err(ScheduleError::TooMany {
-                what: "regions",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "regions", found, max });
         }
         if self.region_names.is_empty() {
             return Ok(());
         }
-        let region = |node: u32| match (
-            of_class.get(self.class(node) as usize).copied().flatten(),
-            &weights,
-        ) {
+        let region = |node: u32| match (of_class.get(self.class(node) as usize).copied().flatten(), &weights)
+        {
             (Some(region), _) => region as u16,
             (None, Some(weights)) => {
                 let region =
                     weights.sample(&mut self.draws.stream(purpose::REGION, u64::from(node))) as usize;
-                if region < self.region_names.len() {
-                    region as u16
-                } else {
-                    NOWHERE
-                }
+                if region < self.region_names.len() { region as u16 } else { NOWHERE }
             }
             (None, None) => NOWHERE,
         };
@@ -270,11 +231,7 @@ impl Population {
         let functions = scenario.function_count();
         if functions > MOST {
             let (found, max) = (functions as usize, MOST as usize);
-            return Err(ScheduleError::TooMany {
-                what: "functions",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "functions", found, max });
         }
         self.providers = vec![Vec::new(); functions as usize];
         let mut placed = vec![false; functions as usize];
@@ -307,9 +264,7 @@ impl Population {
             if let Some((_, function)) = rest.first()
                 && rest.len() == before
             {
-                return Err(ScheduleError::Cycle {
-                    function: function.name.clone(),
-                });
+                return Err(ScheduleError::Cycle { function: function.name.clone() });
             }
             waiting = rest;
         }
@@ -330,10 +285,8 @@ impl Population {
     /// The providers of these functions, ascending, each once.
     fn hosts(&self, ranges: &[FunctionRange]) -> Vec<u32> {
         let functions = self.providers.len() as u32;
-        let mut nodes: Vec<u32> = expand(ranges, functions)
-            .flat_map(|function| self.providers(function))
-            .copied()
-            .collect();
+        let mut nodes: Vec<u32> =
+            expand(ranges, functions).flat_map(|function| self.providers(function)).copied().collect();
         nodes.sort_unstable();
         nodes.dedup();
         nodes
@@ -342,9 +295,7 @@ impl Population {
 
 /// The functions of these ranges that exist, below `functions`.
 fn expand(ranges: &[FunctionRange], functions: u32) -> impl Iterator<Item = u32> {
-    ranges
-        .iter()
-        .flat_map(move |range| range.first..range.first.saturating_add(range.count).min(functions))
+    ranges.iter().flat_map(move |range| range.first..range.first.saturating_add(range.count).min(functions))
 }
 
 /// What an action is called where its draws are keyed.

@@ -22,11 +22,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
     const MAX_SECONDS: f64 = 1e9;
     const VALID: &str = "a number of seconds between -1e9 and 1e9";
     let mut table = Table::open(input, "a trace of sessions")?;
-    let [node, up, down] = [
-        table.column("node")?,
-        table.column("up_s")?,
-        table.column("down_s")?,
-    ];
+    let [node, up, down] = [table.column("node")?, table.column("up_s")?, table.column("down_s")?];
     let mut rows = Vec::new();
     let time = |seconds: f64| Time::from_nanos(libm::round(seconds * 1e9) as i64);
     while table.advance()? {
@@ -40,11 +36,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
             let problem = format!("`{}` is not after up_s = {}", table.text(down), table.text(up));
             return Err(table.bad(down, problem));
         }
-        let row = SessionRow {
-            node: table.whole(node, nodes.saturating_sub(1))?,
-            up: start,
-            down: end,
-        };
+        let row = SessionRow { node: table.whole(node, nodes.saturating_sub(1))?, up: start, down: end };
         // With its line, so that an overlap found after sorting can say where.
         rows.push((row, table.line()));
     }

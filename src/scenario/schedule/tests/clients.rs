@@ -21,37 +21,10 @@ fn a_client_thinks_between_completion_and_next_call() {
         // When it is due changes nothing else.
         assert_eq!((failed.function, failed.demand), (next.function, next.demand));
         // The phase ends at 10 s.
-        assert_eq!(
-            schedule.after(first[1].id, Time::from_nanos(9_000_000_000), true),
-            None
-        );
-        assert!(
-            schedule
-                .after(first[1].id, Time::from_nanos(8_999_999_999), true)
-                .is_some()
-        );
-        assert_eq!(
-            schedule.after(
-                CallId {
-                    lane: 3,
-                    ..first[0].id
-                },
-                done,
-                true
-            ),
-            None
-        );
-        assert_eq!(
-            schedule.after(
-                CallId {
-                    phase: 9,
-                    ..first[0].id
-                },
-                done,
-                true
-            ),
-            None
-        );
+        assert_eq!(schedule.after(first[1].id, Time::from_nanos(9_000_000_000), true), None);
+        assert!(schedule.after(first[1].id, Time::from_nanos(8_999_999_999), true).is_some());
+        assert_eq!(schedule.after(CallId { lane: 3, ..first[0].id }, done, true), None);
+        assert_eq!(schedule.after(CallId { phase: 9, ..first[0].id }, done, true), None);
     });
     with(&scenario(), |mut schedule| {
         let open = schedule.next().unwrap();

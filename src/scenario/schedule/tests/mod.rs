@@ -30,10 +30,7 @@ pub(super) const RECORDED: &str = "app,func,end_timestamp,duration\n\
                         b,h,50,1\n";
 
 pub(super) fn file(path: &str) -> FileRef {
-    FileRef {
-        path: path.into(),
-        sha256: String::new(),
-    }
+    FileRef { path: path.into(), sha256: String::new() }
 }
 
 pub(super) fn constant(value: f64) -> Distribution {
@@ -41,10 +38,7 @@ pub(super) fn constant(value: f64) -> Distribution {
 }
 
 pub(super) fn some(count: u32) -> Selector {
-    Selector {
-        from: Pool::All,
-        take: Take::Count(count),
-    }
+    Selector { from: Pool::All, take: Take::Count(count) }
 }
 
 pub(super) fn function(name: &str, copies: u32) -> Function {
@@ -53,10 +47,7 @@ pub(super) fn function(name: &str, copies: u32) -> Function {
         copies,
         numbered: copies > 1,
         providers: some(3),
-        service_time: ServiceTime::Drawn(Distribution::LogNormal {
-            median: 0.05,
-            sigma: 0.5,
-        }),
+        service_time: ServiceTime::Drawn(Distribution::LogNormal { median: 0.05, sigma: 0.5 }),
         work: Work::Cpu,
         concurrency: 4,
         queue: 0,
@@ -75,16 +66,10 @@ pub(super) fn function(name: &str, copies: u32) -> Function {
 }
 
 pub(super) fn all_of(scenario: &Scenario) -> Vec<FunctionRange> {
-    vec![FunctionRange {
-        first: 0,
-        count: scenario.function_count(),
-    }]
+    vec![FunctionRange { first: 0, count: scenario.function_count() }]
 }
 
-pub(super) const ENTRY: Entry = Entry {
-    nodes: Selector::ALL,
-    popularity: Popularity::Uniform,
-};
+pub(super) const ENTRY: Entry = Entry { nodes: Selector::ALL, popularity: Popularity::Uniform };
 
 pub(super) fn anycalls(arrivals: Arrivals, functions: Vec<FunctionRange>) -> Anycalls {
     Anycalls {
@@ -104,13 +89,7 @@ pub(super) fn anycalls(arrivals: Arrivals, functions: Vec<FunctionRange>) -> Any
 }
 
 pub(super) fn phase(name: &str, duration: Duration, anycall: Anycalls) -> Phase {
-    Phase {
-        name: name.into(),
-        duration,
-        measure: true,
-        anycall: Some(anycall),
-        manycall: None,
-    }
+    Phase { name: name.into(), duration, measure: true, anycall: Some(anycall), manycall: None }
 }
 
 /// 100 nodes, 10 copies of one function, one phase of Poisson calls and one with manycalls too.
@@ -126,9 +105,7 @@ pub(super) fn scenario() -> Scenario {
             join_over: Duration::ZERO,
             bootstrap: 1,
             settle: Duration::ZERO,
-            latency: Latency::Pairs {
-                round_trip: constant(0.02),
-            },
+            latency: Latency::Pairs { round_trip: constant(0.02) },
             last_mile: None,
             jitter: None,
             loss: 0.0,
@@ -200,17 +177,10 @@ pub(super) fn scenario() -> Scenario {
         name: "map".into(),
         duration: Duration::from_secs(60),
         measure: true,
-        anycall: Some(anycalls(
-            Arrivals::Every {
-                interval: Duration::from_millis(400),
-            },
-            functions.clone(),
-        )),
+        anycall: Some(anycalls(Arrivals::Every { interval: Duration::from_millis(400) }, functions.clone())),
         manycall: Some(Manycalls {
             items: 100,
-            arrivals: Arrivals::Every {
-                interval: Duration::from_secs(10),
-            },
+            arrivals: Arrivals::Every { interval: Duration::from_secs(10) },
             calls: None,
             calls_per_client: None,
             functions,
@@ -270,9 +240,7 @@ pub(super) fn refused(scenario: &Scenario) -> String {
         Ok(population) => population,
         Err(error) => return error.to_string(),
     };
-    Schedule::new(scenario, &traces, &population, draws(scenario))
-        .unwrap_err()
-        .to_string()
+    Schedule::new(scenario, &traces, &population, draws(scenario)).unwrap_err().to_string()
 }
 
 /// What a call is, without how it is run.
@@ -297,11 +265,7 @@ pub(super) fn chi_square(counts: &[u32], probability: impl Fn(usize) -> f64) -> 
 
 pub(super) fn closed_loop() -> Scenario {
     only(
-        Arrivals::Clients {
-            clients: 3,
-            think_time: constant(1.0),
-            think_after_failure: constant(0.25),
-        },
+        Arrivals::Clients { clients: 3, think_time: constant(1.0), think_after_failure: constant(0.25) },
         Duration::from_secs(10),
     )
 }

@@ -12,27 +12,10 @@ fn classes_have_their_counts_and_few_move_with_another_node() {
     scenario.network.nodes = 101;
     scenario.node_classes[0].count = 71;
     let after = Population::new(&scenario, draws(&scenario)).unwrap();
-    assert!(
-        (0..100)
-            .filter(|node| before.class(*node) != after.class(*node))
-            .count()
-            <= 1
-    );
+    assert!((0..100).filter(|node| before.class(*node) != after.class(*node)).count() <= 1);
     // Class and region selectors agree with them.
-    let of_class = before.select(
-        &Selector {
-            from: Pool::Class(0),
-            take: Take::All,
-        },
-        "",
-    );
-    let of_region = before.select(
-        &Selector {
-            from: Pool::Region("edge".into()),
-            take: Take::All,
-        },
-        "",
-    );
+    let of_class = before.select(&Selector { from: Pool::Class(0), take: Take::All }, "");
+    let of_region = before.select(&Selector { from: Pool::Region("edge".into()), take: Take::All }, "");
     assert_eq!(of_class.len(), 70);
     assert_eq!(of_class, of_region);
     assert_eq!(before.regions(), ["edge"]);
@@ -79,21 +62,14 @@ fn providers_are_as_many_as_asked_and_few_move_with_another_node() {
     assert!(chi < 148.2, "{chi}");
     scenario.network.nodes = 101;
     let after = placed(&scenario);
-    let changed = (0..1000)
-        .filter(|f| before.providers(*f) != after.providers(*f))
-        .count();
+    let changed = (0..1000).filter(|f| before.providers(*f) != after.providers(*f)).count();
     // Each provider moves with probability 1 / 101: 29.4 of a thousand triples, and four standard deviations.
     assert!((8..=51).contains(&changed), "{changed}");
     // More providers contain the fewer.
     scenario.network.nodes = 100;
     scenario.functions[0].providers = some(8);
     let more = placed(&scenario);
-    assert!((0..1000).all(|f| {
-        before
-            .providers(f)
-            .iter()
-            .all(|node| more.providers(f).contains(node))
-    }));
+    assert!((0..1000).all(|f| { before.providers(f).iter().all(|node| more.providers(f).contains(node)) }));
 }
 
 #[test]
@@ -111,36 +87,18 @@ fn selectors_take_what_they_say() {
     assert_eq!(select(Pool::All, Take::Share(0.05)).len(), 5);
     assert_eq!(select(Pool::All, Take::Share(0.0001)).len(), 1);
     assert_eq!(select(Pool::All, Take::Share(0.99)).len(), 99);
-    assert_eq!(
-        select(Pool::All, Take::Count(1000)),
-        (0..100).collect::<Vec<u32>>()
-    );
-    let ranges = vec![
-        NodeRange { first: 10, count: 3 },
-        NodeRange { first: 98, count: 9 },
-    ];
-    assert_eq!(
-        select(Pool::Nodes(ranges.clone()), Take::All),
-        [10, 11, 12, 98, 99]
-    );
+    assert_eq!(select(Pool::All, Take::Count(1000)), (0..100).collect::<Vec<u32>>());
+    let ranges = vec![NodeRange { first: 10, count: 3 }, NodeRange { first: 98, count: 9 }];
+    assert_eq!(select(Pool::Nodes(ranges.clone()), Take::All), [10, 11, 12, 98, 99]);
     assert_eq!(select(Pool::Nodes(ranges), Take::Count(2)).len(), 2);
-    assert_eq!(
-        select(Pool::Region("nowhere".into()), Take::Share(0.5)),
-        [0u32; 0]
-    );
+    assert_eq!(select(Pool::Region("nowhere".into()), Take::Share(0.5)), [0u32; 0]);
     // The second function sits beside the first.
     let beside = population.providers(10);
-    let hosts = select(
-        Pool::Function(vec![FunctionRange { first: 0, count: 10 }]),
-        Take::All,
-    );
+    let hosts = select(Pool::Function(vec![FunctionRange { first: 0, count: 10 }]), Take::All);
     assert_eq!(beside.len(), 2);
     assert!(beside.iter().all(|node| hosts.contains(node)));
     // Labels are independent, equal ones are equal.
-    let ten = Selector {
-        from: Pool::All,
-        take: Take::Count(10),
-    };
+    let ten = Selector { from: Pool::All, take: Take::Count(10) };
     assert_eq!(population.select(&ten, "a"), population.select(&ten, "a"));
     assert_ne!(population.select(&ten, "a"), population.select(&ten, "b"));
 }
@@ -152,10 +110,7 @@ fn faults_choose_apart_and_groups_of_a_partition_do_not_overlap() {
         at: Time::from_nanos(at),
         duration: None,
         action: FaultAction::Kill {
-            nodes: Selector {
-                from: Pool::All,
-                take: Take::Share(0.1),
-            },
+            nodes: Selector { from: Pool::All, take: Take::Share(0.1) },
             fresh: false,
         },
     };
@@ -166,22 +121,9 @@ fn faults_choose_apart_and_groups_of_a_partition_do_not_overlap() {
     assert!(found.iter().all(|nodes| nodes.len() == 10));
     assert!(found[0] != found[1] && found[0] != found[2] && found[1] != found[2]);
     // Another fault before them moves none.
-    let groups = vec![
-        Selector {
-            from: Pool::All,
-            take: Take::Share(0.5)
-        };
-        2
-    ];
+    let groups = vec![Selector { from: Pool::All, take: Take::Share(0.5) }; 2];
     let action = FaultAction::Partition(Partition { groups });
-    scenario.faults.insert(
-        0,
-        Fault {
-            at: Time::from_nanos(1),
-            duration: None,
-            action,
-        },
-    );
+    scenario.faults.insert(0, Fault { at: Time::from_nanos(1), duration: None, action });
     assert!((0..3).all(|i| nodes(&scenario, i + 1) == found[i]));
     let groups = population.fault(&scenario, 0);
     assert_eq!((groups.len(), groups[0].len()), (2, 50));

@@ -14,20 +14,11 @@ fn unrelated_functions_and_phases_move_nothing() {
             functions[0].first = 5;
         }
     }
-    let calls_of_one = anycalls(
-        Arrivals::Poisson { rate: 3.0 },
-        vec![FunctionRange { first: 0, count: 1 }],
-    );
-    changed
-        .phases
-        .push(phase("after", Duration::from_secs(9), calls_of_one.clone()));
-    changed
-        .phases
-        .insert(0, phase("before", Duration::from_secs(9), calls_of_one));
-    let after: Vec<ScheduledCall> = calls(&changed)
-        .into_iter()
-        .filter(|c| (1..=2).contains(&c.id.phase))
-        .collect();
+    let calls_of_one = anycalls(Arrivals::Poisson { rate: 3.0 }, vec![FunctionRange { first: 0, count: 1 }]);
+    changed.phases.push(phase("after", Duration::from_secs(9), calls_of_one.clone()));
+    changed.phases.insert(0, phase("before", Duration::from_secs(9), calls_of_one));
+    let after: Vec<ScheduledCall> =
+        calls(&changed).into_iter().filter(|c| (1..=2).contains(&c.id.phase)).collect();
     assert_eq!(before.len(), after.len());
     for (a, b) in before.iter().zip(&after) {
         assert_eq!(
@@ -76,45 +67,23 @@ proptest! {
 fn the_schedule_is_the_same_on_every_machine() {
     // By numbers alone, so that a renamed field changes nothing.
     fn shown(demand: &Demand) -> String {
-        let Demand {
-            request_bytes,
-            response_bytes,
-            service_time,
-            fails,
-        } = demand;
-        format!(
-            "{request_bytes} {response_bytes} {} {fails}",
-            service_time.as_nanos()
-        )
+        let Demand { request_bytes, response_bytes, service_time, fails } = demand;
+        format!("{request_bytes} {response_bytes} {} {fails}", service_time.as_nanos())
     }
     let mut hash = Sha256::new();
     let mut count = 0;
-    let mut scenarios = vec![
-        scenario(),
-        minutes(Process::Poisson, true, 1.0, 3.0),
-        closed_loop(),
-    ];
+    let mut scenarios = vec![scenario(), minutes(Process::Poisson, true, 1.0, 3.0), closed_loop()];
     scenarios[0].phases[0].anycall.as_mut().unwrap().entry.popularity = Popularity::Zipf(1.1);
     for scenario in &scenarios {
         with(scenario, |mut schedule| {
             while let Some(call) = schedule.next() {
-                let CallId {
-                    phase,
-                    many,
-                    lane,
-                    index,
-                } = call.id;
+                let CallId { phase, many, lane, index } = call.id;
                 hash.update(format!(
                     "{phase} {many} {lane} {index} {:x} {} ",
                     call.key.0,
                     call.at.as_nanos()
                 ));
-                hash.update(format!(
-                    "{} {} {}\n",
-                    call.function,
-                    call.entry,
-                    shown(&call.demand)
-                ));
+                hash.update(format!("{} {} {}\n", call.function, call.entry, shown(&call.demand)));
                 if let CallKind::Manycall { items, .. } = call.kind {
                     hash.update(format!("{}\n", shown(&schedule.item(&call, items - 1))));
                 }
@@ -124,12 +93,7 @@ fn the_schedule_is_the_same_on_every_machine() {
         let population = Population::new(scenario, draws(scenario)).unwrap();
         hash.update(format!("{:?}\n", population.providers(3)));
     }
-    let hash: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((hash.as_str(), count), ("75b3d7935e53a008", 3544));
 }
 
@@ -138,55 +102,30 @@ fn what_cannot_be_scheduled_is_refused() {
     let mut circle = scenario();
     circle.functions = ["a", "b"].map(|name| function(name, 1)).to_vec();
     for (i, other) in [(0, 1), (1, 0)] {
-        circle.functions[i].providers.from = Pool::Function(vec![FunctionRange {
-            first: other,
-            count: 1,
-        }]);
+        circle.functions[i].providers.from = Pool::Function(vec![FunctionRange { first: other, count: 1 }]);
     }
     assert_eq!(
         refused(&circle),
         "function `a`: its providers are chosen among providers that depend on its own"
     );
     let mut nowhere = scenario();
-    nowhere.phases[0].anycall.as_mut().unwrap().entry.nodes = Selector {
-        from: Pool::Region("mars".into()),
-        take: Take::All,
-    };
-    assert_eq!(
-        refused(&nowhere),
-        "phase `steady`: its entry selects no node; at least one is needed"
-    );
+    nowhere.phases[0].anycall.as_mut().unwrap().entry.nodes =
+        Selector { from: Pool::Region("mars".into()), take: Take::All };
+    assert_eq!(refused(&nowhere), "phase `steady`: its entry selects no node; at least one is needed");
     let mut unknown = scenario();
     unknown.phases[0].anycall.as_mut().unwrap().functions = vec![FunctionRange { first: 9, count: 2 }];
-    assert_eq!(
-        refused(&unknown),
-        "phase `steady` calls function 10; there are 10, counted from 0"
-    );
+    assert_eq!(refused(&unknown), "phase `steady` calls function 10; there are 10, counted from 0");
     for rate in [0.0, -1.0, f64::INFINITY, f64::NAN] {
         let message = refused(&only(Arrivals::Poisson { rate }, Duration::from_secs(1)));
-        assert_eq!(
-            message,
-            format!("phase `only`: rate = {rate} must be a finite number above zero")
-        );
+        assert_eq!(message, format!("phase `only`: rate = {rate} must be a finite number above zero"));
     }
-    let missing = only(
-        Arrivals::Azure2021 {
-            file: file("absent"),
-            sample: 1.0,
-            speedup: 1.0,
-        },
-        Duration::from_secs(1),
-    );
+    let missing =
+        only(Arrivals::Azure2021 { file: file("absent"), sample: 1.0, speedup: 1.0 }, Duration::from_secs(1));
     let error = Traces::read(&missing, |_| Err::<&[u8], _>(std::io::ErrorKind::NotFound.into())).unwrap_err();
     assert_eq!(error.to_string(), "absent: cannot be opened: entity not found");
     let population = Population::new(&missing, draws(&missing)).unwrap();
     let error = Schedule::new(&missing, &Traces::default(), &population, draws(&missing)).unwrap_err();
-    assert_eq!(
-        error,
-        ScheduleError::NoTrace {
-            path: "absent".into()
-        }
-    );
+    assert_eq!(error, ScheduleError::NoTrace { path: "absent".into() });
 }
 
 #[test]
@@ -239,11 +178,8 @@ fn a_scenario_file_becomes_calls() {
     let population = Population::new(scenario, draws(scenario)).unwrap();
     let schedule = Schedule::new(scenario, &traces, &population, draws(scenario)).unwrap();
     let all: Vec<ScheduledCall> = schedule.collect();
-    let count = |phase, many| {
-        all.iter()
-            .filter(|call| (call.id.phase, call.id.many) == (phase, many))
-            .count()
-    };
+    let count =
+        |phase, many| all.iter().filter(|call| (call.id.phase, call.id.many) == (phase, many)).count();
     // 600 ± 4 standard deviations; the trace has 362 calls.
     assert!((502..=698).contains(&count(0, false)), "{}", count(0, false));
     assert_eq!((count(0, true), count(1, false), count(2, false)), (6, 362, 5));
