@@ -20,6 +20,9 @@ mod sweep;
 mod units;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{Location, ScenarioError};
 pub use files::{InputFile, Loader};
 pub use fuzz::fuzz_scenario;
