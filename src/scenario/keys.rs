@@ -162,7 +162,15 @@ impl Kind {
                 format!("{}{above} such as \"{}\"", quantity.what(), quantity.example())
             }
             Kind::List(kind) => format!("a list of: {}", kind.words()),
-            Kind::Table(section) => format!("{} {{ … }}", section.title),
+            Kind::Table(section) => format!(
+                "a table {{ … }} of {}",
+                section
+                    .keys
+                    .iter()
+                    .map(|key| key.name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
             Kind::Tables(section) => format!("tables {}", section.title),
             Kind::Map(kind) => format!("a table of names, each with {}", kind.words()),
             Kind::Any(kinds) => kinds.iter().map(Kind::words).collect::<Vec<_>>().join(", or "),
