@@ -67,6 +67,7 @@ impl FunctionTable {
 pub struct Outputs {
     pub(crate) queue: VecDeque<Output>,
     pub(crate) kad_events: VecDeque<kad::Event>,
+    pub(crate) kad_pool: kad::Pool,
 }
 
 /// Lent by the driver with each input.

@@ -49,6 +49,8 @@ pub enum Input {
         exchange: Exchange,
         /// Size of the response on the wire in bytes, for the look-up's account.
         bytes: u32,
+        /// True if a connection had to be opened for the exchange, for the look-up's account.
+        dialled: bool,
         /// The response.
         response: Response,
     },
@@ -558,6 +560,8 @@ pub struct LookupReport {
     pub timeouts: u32,
     /// Requests that failed to connect or broke.
     pub failures: u32,
+    /// Connections that had to be opened for requests that were answered.
+    pub dials: u32,
     /// Bytes of requests and responses on the wire.
     pub bytes: u64,
     /// The closest peers that answered, closest first, at most k.

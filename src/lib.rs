@@ -12,6 +12,8 @@ pub mod io;
 pub mod kad;
 pub mod key;
 pub mod peer;
+#[cfg(feature = "results")]
+pub mod results;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod time;

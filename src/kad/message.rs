@@ -33,10 +33,7 @@ pub enum Preimage {
 impl Target {
     /// A made-up peer id: a bucket refresh looks for one. Its bytes are the multihash `0x12 0x20 SHA-256(number)`.
     pub fn random(number: u64) -> Self {
-        Target {
-            key: Key::hash(&Self::random_bytes(number)),
-            preimage: Preimage::Random(number),
-        }
+        Target { key: Key::hash(&Self::random_bytes(number)), preimage: Preimage::Random(number) }
     }
 
     /// The peer id that [`Target::random`] hashes.
@@ -115,8 +112,8 @@ pub enum Response {
         /// Up to k peers closer to the key.
         closer: Peers,
     },
-    /// To `PutValue`.
-    Stored,
+    /// To `PutValue`: what was stored, as libp2p echoes it.
+    Stored(Box<Record>),
     /// To `Ping`.
     Pong,
 }

@@ -2,16 +2,23 @@
 //! (libp2p/specs, kad-dht), after Maymounkov and Mazières, "Kademlia: A Peer-to-peer Information System Based on
 //! the XOR Metric", IPTPS 2002.
 
+mod behaviour;
 mod config;
+mod home;
+mod lookup;
 mod message;
+mod store;
+mod table;
+mod walk;
+pub mod wire;
 
+pub use behaviour::Kad;
 pub use config::Config;
 pub use message::{Peers, Preimage, Record, Request, Response, Target};
+pub use table::Table;
 
-use crate::context::Context;
-use crate::io::{Exchange, Failure, LookupOutcome, LookupPurpose};
+use crate::io::LookupOutcome;
 use crate::key::{FunctionHandle, PeerHandle};
-use crate::time::Time;
 
 /// A look-up of this node, by a number that is not used again while anybody may wait for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,81 +66,17 @@ pub enum Timer {
     Join,
 }
 
-/// The Kademlia part of a peer.
-#[derive(Debug)]
-pub struct Kad {
-    me: PeerHandle,
+/// Look-ups that ended, to be used again: shared by all nodes of a driver, so that a look-up allocates nothing in the
+/// long run and an idle node holds nothing for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    #[allow(clippy::vec_box, reason = "they move between nodes and the pool")]
+    lookups: Vec<Box<lookup::Lookup>>,
+    #[allow(clippy::vec_box, reason = "they move between nodes and the pool")]
+    active: Vec<Box<behaviour::Active>>,
 }
 
-impl Kad {
-    /// A node that knows nobody.
-    pub fn new(me: PeerHandle) -> Self {
-        Kad { me }
-    }
-
-    pub(crate) fn join(&mut self, _cx: &mut Context<'_>, _now: Time, _bootstrap: Vec<PeerHandle>) {
-        let _ = self.me;
-    }
-    pub(crate) fn on_request(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _now: Time,
-        _from: PeerHandle,
-        _server: bool,
-        _reply: u32,
-        _request: Request,
-    ) {
-    }
-    pub(crate) fn on_response(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _now: Time,
-        _from: PeerHandle,
-        _exchange: Exchange,
-        _bytes: u32,
-        _response: Response,
-    ) {
-    }
-    pub(crate) fn on_failed(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _now: Time,
-        _peer: PeerHandle,
-        _exchange: Exchange,
-        _failure: Failure,
-    ) {
-    }
-    /// All connections to `peer` broke: fail what is in flight there.
-    pub(crate) fn on_disconnected(&mut self, _cx: &mut Context<'_>, _now: Time, _peer: PeerHandle) {}
-    pub(crate) fn on_timeout(&mut self, _cx: &mut Context<'_>, _now: Time) {}
-    /// The earliest deadline. Cheap: read after every input.
-    pub(crate) fn next_timeout(&self) -> Option<(Time, Timer)> {
-        None
-    }
-    pub(crate) fn find_closest(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _now: Time,
-        _target: Target,
-        _purpose: LookupPurpose,
-    ) {
-    }
-    /// Starts a look-up for all providers of a function; its news come as [`Event`]s.
-    pub(crate) fn find_providers(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _now: Time,
-        _function: FunctionHandle,
-        _purpose: LookupPurpose,
-    ) -> LookupId {
-        LookupId(0)
-    }
-    /// Announces a function now and again until `unprovide`.
-    pub(crate) fn provide(&mut self, _cx: &mut Context<'_>, _now: Time, _function: FunctionHandle) {}
-    /// Withdraws a function.
-    pub(crate) fn unprovide(&mut self, _cx: &mut Context<'_>, _now: Time, _function: FunctionHandle) {}
-    pub(crate) fn put_value(&mut self, _cx: &mut Context<'_>, _now: Time, _record: Box<Record>) {}
-    pub(crate) fn get_value(&mut self, _cx: &mut Context<'_>, _now: Time, _target: Target) {}
-    /// Calls `visit` with every handle this part still refers to.
-    pub(crate) fn mark(&self, _visit: &mut dyn FnMut(PeerHandle)) {}
+impl Pool {
+    /// Kept of each sort.
+    const LIMIT: usize = 1_024;
 }

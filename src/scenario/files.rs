@@ -37,18 +37,12 @@ pub(super) struct Files<'a> {
 
 impl<'a> Files<'a> {
     pub(super) fn new(loader: &'a dyn Loader) -> Self {
-        Files {
-            loader,
-            read: BTreeMap::new(),
-        }
+        Files { loader, read: BTreeMap::new() }
     }
 
     /// The bytes of a file, noted among the inputs.
     pub(super) fn load(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        let bytes = self
-            .loader
-            .load(path)
-            .map_err(|error| format!("cannot read {path}: {error}"))?;
+        let bytes = self.loader.load(path).map_err(|error| format!("cannot read {path}: {error}"))?;
         let file = InputFile {
             path: path.to_owned(),
             bytes: bytes.len() as u64,
@@ -67,11 +61,7 @@ impl<'a> Files<'a> {
         if !self.read.contains_key(&path) {
             self.load(&path).map_err(|problem| sources.error(at, problem))?;
         }
-        let sha256 = self
-            .read
-            .get(&path)
-            .map(|file| file.sha256.clone())
-            .unwrap_or_default();
+        let sha256 = self.read.get(&path).map(|file| file.sha256.clone()).unwrap_or_default();
         Ok(FileRef { path, sha256 })
     }
 
@@ -85,19 +75,9 @@ impl<'a> Files<'a> {
 pub(super) fn text(path: &str, bytes: Vec<u8>) -> Result<String, ScenarioError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(valid)
-            .filter(|byte| **byte == b'\n')
-            .count() as u32
-            + 1;
+        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() as u32 + 1;
         ScenarioError {
-            location: Location::Position {
-                file: path.to_owned(),
-                line,
-                column: 1,
-            },
+            location: Location::Position { file: path.to_owned(), line, column: 1 },
             message: "this line is not UTF-8 text".to_owned(),
         }
     })
@@ -114,13 +94,11 @@ pub(super) fn relative_to(file: Option<&str>, path: &str) -> String {
 
 /// Bytes in lower-case hexadecimal.
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -129,10 +107,7 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file_that_names_them() {
-        assert_eq!(
-            relative_to(Some("scenarios/a.toml"), "data/m.gz"),
-            "scenarios/data/m.gz"
-        );
+        assert_eq!(relative_to(Some("scenarios/a.toml"), "data/m.gz"), "scenarios/data/m.gz");
         assert_eq!(relative_to(Some("a.toml"), "m.gz"), "m.gz");
         assert_eq!(relative_to(Some("scenarios/a.toml"), "/m.gz"), "/m.gz");
         assert_eq!(relative_to(None, "m.gz"), "m.gz");

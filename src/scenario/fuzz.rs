@@ -34,9 +34,7 @@ pub fn fuzz_scenario(data: &[u8]) {
         .unwrap_or_default();
     match Scenario::load("fuzz.toml", &One(data), &overrides) {
         Ok(loaded) => {
-            let json = loaded
-                .to_json()
-                .unwrap_or_else(|error| panic!("a loaded scenario has JSON: {error}"));
+            let json = loaded.to_json().unwrap_or_else(|error| panic!("a loaded scenario has JSON: {error}"));
             let read = Loaded::from_json(&json).unwrap_or_else(|error| panic!("JSON is read back: {error}"));
             assert_eq!(read, loaded, "JSON must hold a scenario without loss");
         }

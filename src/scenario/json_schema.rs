@@ -16,18 +16,12 @@ pub fn json_schema() -> Value {
     }
     let mut schema = table(&SCENARIO);
     if let Value::Object(schema) = &mut schema {
-        schema.insert(
-            "$schema".to_owned(),
-            json!("https://json-schema.org/draft/2020-12/schema"),
-        );
+        schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         schema.insert("title".to_owned(), json!("edge-faas scenario"));
         schema.insert("$defs".to_owned(), Value::Object(definitions));
         // What is required may come from an included file.
         if let Some(required) = schema.remove("required") {
-            schema.insert(
-                "anyOf".to_owned(),
-                json!([{ "required": ["include"] }, { "required": required }]),
-            );
+            schema.insert("anyOf".to_owned(), json!([{ "required": ["include"] }, { "required": required }]));
         }
     }
     schema
@@ -56,22 +50,14 @@ fn table(section: &Section) -> Value {
         schema.insert("allOf".to_owned(), json!(choices));
     }
     // A sweep has any other key of the scenario, with a list of values or as a table around such keys.
-    let others = if section.id == "sweep" {
-        json!({ "type": ["array", "object"] })
-    } else {
-        json!(false)
-    };
+    let others = if section.id == "sweep" { json!({ "type": ["array", "object"] }) } else { json!(false) };
     schema.insert("additionalProperties".to_owned(), others);
     Value::Object(schema)
 }
 
 /// What keys that exclude each other allow.
 fn choice(choice: &Choice) -> Vec<Value> {
-    let one: Vec<Value> = choice
-        .keys
-        .iter()
-        .map(|key| json!({ "required": [key] }))
-        .collect();
+    let one: Vec<Value> = choice.keys.iter().map(|key| json!({ "required": [key] })).collect();
     if choice.required {
         return vec![json!({ "oneOf": one })];
     }

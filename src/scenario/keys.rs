@@ -87,22 +87,12 @@ pub(super) const RATE: Kind = Kind::Quantity(Quantity::Rate, Zero::Refused);
 
 /// A key that must be there.
 pub(super) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        presence: Presence::Required,
-        doc,
-    }
+    Key { name, kind, presence: Presence::Required, doc }
 }
 
 /// A key with a default.
 pub(super) const fn default(name: &'static str, kind: Kind, value: &'static str, doc: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        presence: Presence::Default(value),
-        doc,
-    }
+    Key { name, kind, presence: Presence::Default(value), doc }
 }
 
 /// A key that may be left out.
@@ -112,12 +102,7 @@ pub(super) const fn optional(
     otherwise: &'static str,
     doc: &'static str,
 ) -> Key {
-    Key {
-        name,
-        kind,
-        presence: Presence::Else(otherwise),
-        doc,
-    }
+    Key { name, kind, presence: Presence::Else(otherwise), doc }
 }
 
 impl Section {
@@ -181,11 +166,7 @@ impl Kind {
 
 /// `"a", "b", "c"`.
 pub(super) fn quoted<T: AsRef<str>>(names: &[T]) -> String {
-    names
-        .iter()
-        .map(|name| format!("\"{}\"", name.as_ref()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("\"{}\"", name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
 /// The best guess at what was meant by `name`, as a sentence; else the list of what is valid.
@@ -203,11 +184,7 @@ pub(super) fn suggestion<'a>(name: &str, valid: impl Iterator<Item = &'a str>) -
         Some((_, known)) => format!("did you mean `{known}`?"),
         None if names.is_empty() => "there is none".to_owned(),
         None if names.len() > SHOWN_MAX => {
-            format!(
-                "valid are {} and {} more",
-                names[..SHOWN_MAX].join(", "),
-                names.len() - SHOWN_MAX
-            )
+            format!("valid are {} and {} more", names[..SHOWN_MAX].join(", "), names.len() - SHOWN_MAX)
         }
         None => format!("valid are {}", names.join(", ")),
     }

@@ -60,11 +60,7 @@ impl Loaded {
         let mut variants = self.variants.clone();
         for variant in &mut variants {
             variant.scenario.output.directory.clear();
-            variant
-                .scenario
-                .files_mut()
-                .into_iter()
-                .for_each(|file| file.path.clear());
+            variant.scenario.files_mut().into_iter().for_each(|file| file.path.clear());
         }
         Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&variants)?)))
     }
@@ -104,16 +100,9 @@ impl Scenario {
                 .zip(&combination.values)
                 .map(|(name, (_, level))| format!("{name}={level}"))
                 .collect();
-            variants.push(Variant {
-                label: parts.join(","),
-                values: combination.values,
-                scenario,
-            });
+            variants.push(Variant { label: parts.join(","), values: combination.values, scenario });
         }
-        Ok(Loaded {
-            variants,
-            inputs: files.into_inputs(),
-        })
+        Ok(Loaded { variants, inputs: files.into_inputs() })
     }
 
     /// This scenario as JSON: the same scenario gives the same bytes.
@@ -150,11 +139,7 @@ impl Scenario {
         }
         for calls in self.phases.iter_mut().filter_map(|phase| phase.anycall.as_mut()) {
             match &mut calls.arrivals {
-                Arrivals::Azure2019 {
-                    invocations,
-                    durations,
-                    ..
-                } => {
+                Arrivals::Azure2019 { invocations, durations, .. } => {
                     files.push(invocations);
                     files.extend(durations);
                 }
@@ -176,17 +161,11 @@ fn read_file(
 ) -> Result<(Table, At), ScenarioError> {
     let bytes = files.load(path).map_err(|message| match from {
         Some(at) => sources.error(at, message),
-        None => ScenarioError {
-            location: Location::File(path.to_owned()),
-            message,
-        },
+        None => ScenarioError { location: Location::File(path.to_owned()), message },
     })?;
     let start = sources.add_file(path);
     if bytes.len() > FILE_MAX {
-        return Err(sources.error(
-            start,
-            format!("is larger than {} MiB: no scenario", FILE_MAX >> 20),
-        ));
+        return Err(sources.error(start, format!("is larger than {} MiB: no scenario", FILE_MAX >> 20)));
     }
     let text = files::text(path, bytes)?;
     let own = document(&text, start, sources)?;
@@ -213,10 +192,7 @@ fn include(
     let mut merged = Table::default();
     for value in list {
         let Data::Text(named) = &value.data else {
-            return Err(sources.error(
-                value.at,
-                "include must be a list of files such as [\"base.toml\"]",
-            ));
+            return Err(sources.error(value.at, "include must be a list of files such as [\"base.toml\"]"));
         };
         let path = files::relative_to(sources.file(value.at), named);
         if open.contains(&path) || open.len() >= INCLUDE_DEPTH_MAX {
@@ -241,19 +217,12 @@ fn merge(base: &mut Table, over: Table) {
         match (&mut below.data, entry.value.data) {
             (Data::Table(below_table), Data::Table(over)) if entry.key != "discovery" => {
                 below.at = entry.value.at;
-                over.0
-                    .into_iter()
-                    .for_each(|entry| below_table.set(&entry.key, entry.at, entry.value));
+                over.0.into_iter().for_each(|entry| below_table.set(&entry.key, entry.at, entry.value));
             }
             (Data::List(below), Data::List(over)) => {
                 over.into_iter().for_each(|value| merge_element(below, value))
             }
-            (_, data) => {
-                *below = Value {
-                    at: entry.value.at,
-                    data,
-                }
-            }
+            (_, data) => *below = Value { at: entry.value.at, data },
         }
     }
 }
@@ -261,21 +230,11 @@ fn merge(base: &mut Table, over: Table) {
 /// Merges an element into the one of the same name, or adds it.
 fn merge_element(list: &mut Vec<Value>, element: Value) {
     let name = read::name_of(&element);
-    let below = list
-        .iter_mut()
-        .find(|below| name.is_some() && read::name_of(below) == name);
+    let below = list.iter_mut().find(|below| name.is_some() && read::name_of(below) == name);
     match (below, element.data) {
-        (
-            Some(Value {
-                at,
-                data: Data::Table(below),
-            }),
-            Data::Table(over),
-        ) => {
+        (Some(Value { at, data: Data::Table(below) }), Data::Table(over)) => {
             *at = element.at;
-            over.0
-                .into_iter()
-                .for_each(|entry| below.set(&entry.key, entry.at, entry.value));
+            over.0.into_iter().for_each(|entry| below.set(&entry.key, entry.at, entry.value));
         }
         (_, data) => list.push(Value { at: element.at, data }),
     }

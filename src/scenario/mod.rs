@@ -14,9 +14,11 @@ mod read;
 mod reader;
 mod reference;
 pub mod regions;
+pub mod schedule;
 pub mod schema;
 mod set;
 mod sweep;
+pub mod trace;
 mod units;
 mod value;
 
@@ -29,3 +31,4 @@ pub use fuzz::fuzz_scenario;
 pub use json_schema::json_schema;
 pub use load::{Loaded, Variant};
 pub use reference::reference;
+pub use schema::Scenario;

@@ -47,13 +47,7 @@ impl<'a> Reader<'a> {
         at: At,
         path: &str,
     ) -> Result<Self, ScenarioError> {
-        Self::of(
-            sources,
-            section,
-            Cow::Owned(Table::default()),
-            at,
-            path.to_owned(),
-        )
+        Self::of(sources, section, Cow::Owned(Table::default()), at, path.to_owned())
     }
 
     /// Opens a table that this reader does not borrow.
@@ -66,32 +60,15 @@ impl<'a> Reader<'a> {
     ) -> Result<Self, ScenarioError> {
         for entry in &table.0 {
             if section.key(&entry.key).is_none() {
-                let place = if path.is_empty() {
-                    "the scenario".to_owned()
-                } else {
-                    path
-                };
-                let message = format!(
-                    "{place} has no key `{}`: {}",
-                    entry.key,
-                    suggestion(&entry.key, names(section))
-                );
+                let place = if path.is_empty() { "the scenario".to_owned() } else { path };
+                let message =
+                    format!("{place} has no key `{}`: {}", entry.key, suggestion(&entry.key, names(section)));
                 return Err(sources.error(entry.at, message));
             }
         }
-        let reader = Reader {
-            sources,
-            section,
-            table,
-            at,
-            path,
-        };
+        let reader = Reader { sources, section, table, at, path };
         for choice in section.choices {
-            let mut given = reader
-                .table
-                .0
-                .iter()
-                .filter(|entry| choice.keys.contains(&entry.key.as_str()));
+            let mut given = reader.table.0.iter().filter(|entry| choice.keys.contains(&entry.key.as_str()));
             let list = || choice.keys.join(", ");
             match (given.next(), given.next()) {
                 (None, _) if choice.required => {
@@ -102,11 +79,7 @@ impl<'a> Reader<'a> {
                         "{} and {} exclude each other: {}takes one of {}",
                         first.key,
                         second.key,
-                        if reader.path.is_empty() {
-                            String::new()
-                        } else {
-                            format!("{} ", reader.path)
-                        },
+                        if reader.path.is_empty() { String::new() } else { format!("{} ", reader.path) },
                         list()
                     );
                     return Err(sources.error(second.at, message));
@@ -125,11 +98,7 @@ impl<'a> Reader<'a> {
     }
 
     fn missing(&self, what: &str) -> ScenarioError {
-        let place = if self.path.is_empty() {
-            "the scenario"
-        } else {
-            &self.path
-        };
+        let place = if self.path.is_empty() { "the scenario" } else { &self.path };
         self.sources.error(self.at, format!("{place} needs {what}"))
     }
 
@@ -140,11 +109,7 @@ impl<'a> Reader<'a> {
 
     /// The value that the file gives.
     pub(super) fn given(&self, key: &str) -> Option<&Value> {
-        debug_assert!(
-            self.section.key(key).is_some(),
-            "{} has no key {key}",
-            self.section.id
-        );
+        debug_assert!(self.section.key(key).is_some(), "{} has no key {key}", self.section.id);
         self.table.get(key)
     }
 
@@ -159,8 +124,7 @@ impl<'a> Reader<'a> {
             Some(value) => format!("{key} = {} ", shown(&value)),
             None => format!("{key} "),
         };
-        self.sources
-            .error(self.at(key), format!("{shown}{}", problem.as_ref()))
+        self.sources.error(self.at(key), format!("{shown}{}", problem.as_ref()))
     }
 
     /// The value given, or the default; `None` if there is neither.
@@ -174,9 +138,7 @@ impl<'a> Reader<'a> {
 
     /// The value and the kind that the section says it has.
     fn typed(&self, name: &str) -> Option<(Cow<'_, Value>, &'static Key)> {
-        self.section
-            .key(name)
-            .and_then(|key| self.value(name).map(|value| (value, key)))
+        self.section.key(name).and_then(|key| self.value(name).map(|value| (value, key)))
     }
 
     fn mismatch(&self, key: &Key, value: &Value) -> ScenarioError {
@@ -228,14 +190,9 @@ impl<'a> Reader<'a> {
         }
         let hint = match &value.data {
             Data::Text(text) => suggestion(text, all.iter().map(|(word, _)| *word)),
-            _ => format!(
-                "valid are {}",
-                all.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
-            ),
+            _ => format!("valid are {}", all.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
         };
-        Err(self
-            .sources
-            .error(value.at, format!("{key} = {} is unknown: {hint}", shown(&value))))
+        Err(self.sources.error(value.at, format!("{key} = {} is unknown: {hint}", shown(&value))))
     }
 
     /// True or false.
@@ -334,9 +291,7 @@ impl<'a> Reader<'a> {
 
     /// A size in bytes.
     pub(super) fn size(&self, key: &str) -> Result<u64, ScenarioError> {
-        let value = self
-            .quantity(key, Quantity::Size)?
-            .map(|bytes| libm::round(bytes) as u64);
+        let value = self.quantity(key, Quantity::Size)?.map(|bytes| libm::round(bytes) as u64);
         self.must(key, value)
     }
 
@@ -370,11 +325,7 @@ impl<'a> Reader<'a> {
 
     /// The name of a key in messages.
     pub(super) fn child(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 
@@ -413,12 +364,7 @@ pub(super) fn quantity_of(value: &Value, quantity: Quantity) -> Result<f64, Stri
     match &value.data {
         Data::Text(text) => quantity.parse(text),
         Data::Integer(_) | Data::Float(_) => Err(units::bare(quantity, &shown(value))),
-        other => Err(format!(
-            "{} is not {}: {}",
-            other.kind(),
-            quantity.what(),
-            units::expected(quantity)
-        )),
+        other => Err(format!("{} is not {}: {}", other.kind(), quantity.what(), units::expected(quantity))),
     }
 }
 

@@ -33,13 +33,7 @@ pub fn reference() -> String {
                 },
                 Presence::Else(words) => words.to_owned(),
             };
-            let _ = writeln!(
-                text,
-                "| `{}` | {} | {default} | {} |",
-                key.name,
-                value(&key.kind),
-                key.doc
-            );
+            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, value(&key.kind), key.doc);
         }
         for choice in section.choices {
             let number = if choice.required { "Exactly" } else { "At most" };
@@ -84,11 +78,7 @@ fn anchor(section: &Section) -> String {
 /// What a key holds, for a cell of the table.
 fn value(kind: &Kind) -> String {
     match kind {
-        Kind::Word(words) => words
-            .iter()
-            .map(|word| format!("`\"{word}\"`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Kind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Kind::Quantity(quantity, zero) => {
             let above = if *zero == Zero::Refused { " above zero" } else { "" };
             format!("{}{above}", quantity.what())

@@ -45,17 +45,11 @@ const CLOUD_2024_MS: [&[i64]; 12] = [
 pub fn cloud_2024() -> Vec<Vec<Duration>> {
     let cell = |row: usize, column: usize| {
         let (low, high) = (row.min(column), row.max(column));
-        let millis = CLOUD_2024_MS
-            .get(high)
-            .and_then(|row| row.get(low))
-            .copied()
-            .unwrap_or(0);
+        let millis = CLOUD_2024_MS.get(high).and_then(|row| row.get(low)).copied().unwrap_or(0);
         Duration::from_millis(millis)
     };
     let count = CLOUD_2024_NAMES.len();
-    (0..count)
-        .map(|row| (0..count).map(|column| cell(row, column)).collect())
-        .collect()
+    (0..count).map(|row| (0..count).map(|column| cell(row, column)).collect()).collect()
 }
 
 #[cfg(test)]

@@ -52,14 +52,7 @@ pub(super) fn set(
         }
         so_far.push_str(part);
         if table.get(part).is_none() {
-            table.set(
-                part,
-                at,
-                Value {
-                    at,
-                    data: Data::Table(Table::default()),
-                },
-            );
+            table.set(part, at, Value { at, data: Data::Table(Table::default()) });
         }
         // The entry was there or has just been made.
         let Some(mut entry) = table.get_mut(part) else {

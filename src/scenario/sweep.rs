@@ -20,12 +20,7 @@ pub(super) static SWEEP: Section = Section {
             "product",
             "`product`: every combination. `zip`: the first levels together, the second ones together …; all factors have as many.",
         ),
-        optional(
-            "factor",
-            Kind::Tables(&FACTOR),
-            "none",
-            "Factors whose levels have names.",
-        ),
+        optional("factor", Kind::Tables(&FACTOR), "none", "Factors whose levels have names."),
     ],
     choices: &[],
 };
@@ -46,15 +41,7 @@ pub(super) static FACTOR: Section = Section {
 };
 
 /// What belongs to the run as a whole and cannot differ between variants.
-const OF_THE_RUN: [&str; 7] = [
-    "name",
-    "seed",
-    "repetitions",
-    "include",
-    "sweep",
-    "output",
-    "harness",
-];
+const OF_THE_RUN: [&str; 7] = ["name", "seed", "repetitions", "include", "sweep", "output", "harness"];
 
 /// A factor of the grid.
 struct Factor {
@@ -83,10 +70,7 @@ pub(super) fn combinations(
     sources: &Sources,
 ) -> Result<Vec<Combination>, ScenarioError> {
     let Some(sweep) = root.remove("sweep") else {
-        return Ok(vec![Combination {
-            values: Vec::new(),
-            root,
-        }]);
+        return Ok(vec![Combination { values: Vec::new(), root }]);
     };
     let Data::Table(mut table) = sweep.value.data else {
         return Err(sources.error(sweep.at, "sweep must be a table: [sweep]"));
@@ -98,13 +82,7 @@ pub(super) fn combinations(
             reserved.set(key, entry.at, entry.value);
         }
     }
-    let reader = Reader::of(
-        sources,
-        &SWEEP,
-        std::borrow::Cow::Owned(reserved),
-        at,
-        "sweep".to_owned(),
-    )?;
+    let reader = Reader::of(sources, &SWEEP, std::borrow::Cow::Owned(reserved), at, "sweep".to_owned())?;
     let zip = reader.word("mode", &[("product", false), ("zip", true)])?;
     let mut factors = Vec::new();
     keyed("", &table, sources, &mut factors)?;
@@ -115,11 +93,7 @@ pub(super) fn combinations(
             return Err(sources.error(factor.at, format!("the factor `{}` is there twice", factor.name)));
         }
     }
-    let choices = if zip {
-        zipped(&factors, sources)?
-    } else {
-        product(&factors, at, sources)?
-    };
+    let choices = if zip { zipped(&factors, sources)? } else { product(&factors, at, sources)? };
     let mut combinations = Vec::with_capacity(choices.len());
     for choice in choices {
         let mut root = root.clone();
@@ -129,10 +103,7 @@ pub(super) fn combinations(
                 continue;
             };
             for (path, at, value) in &level.sets {
-                if split(path)
-                    .first()
-                    .is_some_and(|first| OF_THE_RUN.contains(&first.as_str()))
-                {
+                if split(path).first().is_some_and(|first| OF_THE_RUN.contains(&first.as_str())) {
                     let problem = format!("`{path}` belongs to the run as a whole and cannot be swept over");
                     return Err(sources.error(*at, problem));
                 }
@@ -153,11 +124,7 @@ fn keyed(
     into: &mut Vec<Factor>,
 ) -> Result<(), ScenarioError> {
     for entry in &table.0 {
-        let path = if prefix.is_empty() {
-            entry.key.clone()
-        } else {
-            format!("{prefix}.{}", entry.key)
-        };
+        let path = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
         match &entry.value.data {
             Data::Table(table) => keyed(&path, table, sources, into)?,
             Data::List(list) if list.is_empty() => {
@@ -168,11 +135,7 @@ fn keyed(
                     label: value.label(),
                     sets: vec![(path.clone(), value.at, value.clone())],
                 };
-                into.push(Factor {
-                    at: entry.at,
-                    levels: list.iter().map(level).collect(),
-                    name: path,
-                });
+                into.push(Factor { at: entry.at, levels: list.iter().map(level).collect(), name: path });
             }
             _ => {
                 let problem = format!(
@@ -200,11 +163,7 @@ fn named(reader: &Reader<'_>, into: &mut Vec<Factor>) -> Result<(), ScenarioErro
         let wrong = || {
             factor.error("levels", "must be a table of levels, each with the keys that it sets: { name = { \"some.key\" = value } }")
         };
-        let Some(Value {
-            data: Data::Table(table),
-            ..
-        }) = factor.given("levels")
-        else {
+        let Some(Value { data: Data::Table(table), .. }) = factor.given("levels") else {
             return Err(wrong());
         };
         let mut levels = Vec::with_capacity(table.0.len());
@@ -218,30 +177,20 @@ fn named(reader: &Reader<'_>, into: &mut Vec<Factor>) -> Result<(), ScenarioErro
             };
             levels.push(Level {
                 label: entry.key.clone(),
-                sets: sets
-                    .0
-                    .iter()
-                    .map(|set| (set.key.clone(), set.at, set.value.clone()))
-                    .collect(),
+                sets: sets.0.iter().map(|set| (set.key.clone(), set.at, set.value.clone())).collect(),
             });
         }
         if levels.is_empty() {
             return Err(wrong());
         }
-        into.push(Factor {
-            name: factor.text("name")?,
-            at: factor.at,
-            levels,
-        });
+        into.push(Factor { name: factor.text("name")?, at: factor.at, levels });
     }
     Ok(())
 }
 
 /// Every combination, the last factor fastest.
 fn product(factors: &[Factor], at: At, sources: &Sources) -> Result<Vec<Vec<usize>>, ScenarioError> {
-    let count = factors
-        .iter()
-        .try_fold(1usize, |count, factor| count.checked_mul(factor.levels.len()));
+    let count = factors.iter().try_fold(1usize, |count, factor| count.checked_mul(factor.levels.len()));
     if count.is_none_or(|count| count > VARIANTS_MAX) {
         return Err(sources.error(at, format!("the sweep makes more than {VARIANTS_MAX} variants")));
     }
@@ -277,10 +226,7 @@ fn zipped(factors: &[Factor], sources: &Sources) -> Result<Vec<Vec<usize>>, Scen
         return Err(sources.error(odd.at, problem));
     }
     if count > VARIANTS_MAX {
-        return Err(sources.error(
-            first.at,
-            format!("the sweep makes more than {VARIANTS_MAX} variants"),
-        ));
+        return Err(sources.error(first.at, format!("the sweep makes more than {VARIANTS_MAX} variants")));
     }
     Ok((0..count).map(|level| vec![level; factors.len()]).collect())
 }

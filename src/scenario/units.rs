@@ -44,29 +44,14 @@ const SIZES: Units = Units {
 const BANDWIDTHS: Units = Units {
     what: "a bandwidth",
     example: "50Mbit/s",
-    units: &[
-        ("bit/s", 1.0),
-        ("kbit/s", 1e3),
-        ("Mbit/s", 1e6),
-        ("Gbit/s", 1e9),
-        ("Tbit/s", 1e12),
-    ],
+    units: &[("bit/s", 1.0), ("kbit/s", 1e3), ("Mbit/s", 1e6), ("Gbit/s", 1e9), ("Tbit/s", 1e12)],
 };
 const RATES: Units = Units {
     what: "a rate",
     example: "50/s",
-    units: &[
-        ("/s", 1.0),
-        ("/min", 1.0 / 60.0),
-        ("/h", 1.0 / 3_600.0),
-        ("/d", 1.0 / 86_400.0),
-    ],
+    units: &[("/s", 1.0), ("/min", 1.0 / 60.0), ("/h", 1.0 / 3_600.0), ("/d", 1.0 / 86_400.0)],
 };
-const SHARES: Units = Units {
-    what: "a share",
-    example: "5%",
-    units: &[("%", 0.01)],
-};
+const SHARES: Units = Units { what: "a share", example: "5%", units: &[("%", 0.01)] };
 
 struct Units {
     what: &'static str,
@@ -118,11 +103,7 @@ impl Units {
         let (value, index) = self.parse(text)?;
         let factor = self.units.get(index).map_or(1.0, |(_, factor)| *factor);
         // Division by the inverse keeps decimal fractions exact: 5 / 100 is the double nearest to 0.05, 5 × 0.01 is not.
-        Ok(if factor < 1.0 {
-            value / libm::round(1.0 / factor)
-        } else {
-            value * factor
-        })
+        Ok(if factor < 1.0 { value / libm::round(1.0 / factor) } else { value * factor })
     }
 }
 
@@ -188,10 +169,7 @@ impl Quantity {
             Quantity::Share => (1.0, "100%"),
         };
         if value > max {
-            return Err(format!(
-                "{text:?} is too large: {} is at most {shown}",
-                self.what()
-            ));
+            return Err(format!("{text:?} is too large: {} is at most {shown}", self.what()));
         }
         Ok(value)
     }
@@ -222,15 +200,7 @@ mod tests {
 
     #[test]
     fn every_duration_that_is_written_is_read_back() {
-        for nanos in [
-            1,
-            999,
-            1_000,
-            1_500_000,
-            60_000_000_000,
-            86_400_000_000_000,
-            123_456_789_012,
-        ] {
+        for nanos in [1, 999, 1_000, 1_500_000, 60_000_000_000, 86_400_000_000_000, 123_456_789_012] {
             let duration_in = Duration::from_nanos(nanos);
             assert_eq!(duration(&duration_in.to_string()), Ok(duration_in));
         }
@@ -256,11 +226,6 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!(Quantity::Size.parse("4KB").expect_err("KB").contains("kB, MB"));
-        assert!(
-            Quantity::Share
-                .parse("150%")
-                .expect_err("share")
-                .contains("at most 100%")
-        );
+        assert!(Quantity::Share.parse("150%").expect_err("share").contains("at most 100%"));
     }
 }

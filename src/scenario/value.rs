@@ -57,21 +57,13 @@ impl Sources {
     /// The place of a file's first character.
     pub(super) fn add_file(&mut self, path: &str) -> At {
         self.0.push(Source::File(path.to_owned()));
-        At {
-            source: self.0.len() as u32 - 1,
-            line: 1,
-            column: 1,
-        }
+        At { source: self.0.len() as u32 - 1, line: 1, column: 1 }
     }
 
     /// The place of an override.
     pub(super) fn add_override(&mut self, text: String) -> At {
         self.0.push(Source::Override(text));
-        At {
-            source: self.0.len() as u32 - 1,
-            line: 1,
-            column: 1,
-        }
+        At { source: self.0.len() as u32 - 1, line: 1, column: 1 }
     }
 
     /// The file that `at` is in; `None` for an override.
@@ -85,18 +77,13 @@ impl Sources {
     /// An error at `at`.
     pub(super) fn error(&self, at: At, message: impl Into<String>) -> ScenarioError {
         let location = match self.0.get(at.source as usize) {
-            Some(Source::File(path)) => Location::Position {
-                file: path.clone(),
-                line: at.line,
-                column: at.column,
-            },
+            Some(Source::File(path)) => {
+                Location::Position { file: path.clone(), line: at.line, column: at.column }
+            }
             Some(Source::Override(text)) => Location::Override(text.clone()),
             None => Location::File(String::new()),
         };
-        ScenarioError {
-            location,
-            message: message.into(),
-        }
+        ScenarioError { location, message: message.into() }
     }
 }
 
@@ -116,34 +103,18 @@ impl Data {
 
 impl Table {
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.value)
+        self.0.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0
-            .iter_mut()
-            .find(|entry| entry.key == key)
-            .map(|entry| &mut entry.value)
+        self.0.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
     }
 
     /// Sets `key`, replacing what was there.
     pub(super) fn set(&mut self, key: &str, at: At, value: Value) {
         match self.0.iter_mut().find(|entry| entry.key == key) {
-            Some(entry) => {
-                *entry = Entry {
-                    key: key.to_owned(),
-                    at,
-                    value,
-                }
-            }
-            None => self.0.push(Entry {
-                key: key.to_owned(),
-                at,
-                value,
-            }),
+            Some(entry) => *entry = Entry { key: key.to_owned(), at, value },
+            None => self.0.push(Entry { key: key.to_owned(), at, value }),
         }
     }
 
@@ -166,11 +137,8 @@ impl Value {
                 format!("[{}]", parts.join(" "))
             }
             Data::Table(table) => {
-                let parts: Vec<String> = table
-                    .0
-                    .iter()
-                    .map(|entry| format!("{}:{}", entry.key, entry.value.label()))
-                    .collect();
+                let parts: Vec<String> =
+                    table.0.iter().map(|entry| format!("{}:{}", entry.key, entry.value.label())).collect();
                 format!("{{{}}}", parts.join(" "))
             }
         }
@@ -182,17 +150,9 @@ impl Value {
             && let Ok(parsed) = DeValue::parse(text)
             && !matches!(parsed.get_ref(), DeValue::Datetime(_))
         {
-            return Reader {
-                text,
-                lines: Lines::Fixed(at),
-                sources,
-            }
-            .value(parsed.get_ref(), at, 0);
+            return Reader { text, lines: Lines::Fixed(at), sources }.value(parsed.get_ref(), at, 0);
         }
-        Ok(Value {
-            at,
-            data: Data::Text(text.to_owned()),
-        })
+        Ok(Value { at, data: Data::Text(text.to_owned()) })
     }
 
     /// A default of the reference: a number or a truth value if it reads as one, else a text.
@@ -214,10 +174,7 @@ impl Value {
 pub(super) fn document(text: &str, start: At, sources: &Sources) -> Result<Table, ScenarioError> {
     let lines = Lines::of(text, start);
     if let Some(offset) = too_deep(text) {
-        return Err(sources.error(
-            lines.at(text, offset),
-            "this key has too many dots for a scenario",
-        ));
+        return Err(sources.error(lines.at(text, offset), "this key has too many dots for a scenario"));
     }
     let parsed = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(start, |span| lines.at(text, span.start));
@@ -261,12 +218,7 @@ enum Lines {
 impl Lines {
     fn of(text: &str, start: At) -> Lines {
         let mut offsets = vec![0];
-        offsets.extend(
-            text.bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n')
-                .map(|(i, _)| i + 1),
-        );
+        offsets.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(i, _)| i + 1));
         Lines::Starts { start, offsets }
     }
 
@@ -277,11 +229,7 @@ impl Lines {
                 let line = offsets.partition_point(|start| *start <= offset).max(1);
                 let from = offsets.get(line - 1).copied().unwrap_or(0);
                 let column = text.get(from..offset).map_or(0, |before| before.chars().count()) as u32 + 1;
-                At {
-                    source: start.source,
-                    line: line as u32,
-                    column,
-                }
+                At { source: start.source, line: line as u32, column }
             }
         }
     }
@@ -301,11 +249,7 @@ impl Reader<'_> {
             let at = self.lines.at(self.text, key.span().start);
             let place = self.lines.at(self.text, value.span().start);
             let value = self.value(value.get_ref(), place, depth + 1)?;
-            entries.push(Entry {
-                key: key.get_ref().to_string(),
-                at,
-                value,
-            });
+            entries.push(Entry { key: key.get_ref().to_string(), at, value });
         }
         entries.sort_by_key(|entry| entry.at);
         Ok(Table(entries))
@@ -313,9 +257,7 @@ impl Reader<'_> {
 
     fn value(&self, value: &DeValue<'_>, at: At, depth: usize) -> Result<Value, ScenarioError> {
         if depth > DEPTH_MAX {
-            return Err(self
-                .sources
-                .error(at, "tables and lists are nested too deeply for a scenario"));
+            return Err(self.sources.error(at, "tables and lists are nested too deeply for a scenario"));
         }
         let data = match value {
             DeValue::String(text) => Data::Text(text.to_string()),
@@ -326,16 +268,12 @@ impl Reader<'_> {
             DeValue::Float(float) => match float.as_str().parse::<f64>() {
                 Ok(value) if value.is_finite() => Data::Float(value),
                 _ => {
-                    return Err(self
-                        .sources
-                        .error(at, "a number must be finite: neither inf nor nan"));
+                    return Err(self.sources.error(at, "a number must be finite: neither inf nor nan"));
                 }
             },
             DeValue::Boolean(value) => Data::Bool(*value),
             DeValue::Datetime(_) => {
-                return Err(self
-                    .sources
-                    .error(at, "a scenario has no dates; put a text in quotes"));
+                return Err(self.sources.error(at, "a scenario has no dates; put a text in quotes"));
             }
             DeValue::Array(array) => {
                 let mut list = Vec::with_capacity(array.len());

@@ -17,12 +17,7 @@ pub(in crate::scenario) static CHURN: Section = Section {
     title: "[churn]",
     doc: "Nodes that come and go. Without this section every node stays.",
     keys: &[
-        optional(
-            "session",
-            durations::KIND,
-            "",
-            "How long a node stays. Together with `gap`.",
-        ),
+        optional("session", durations::KIND, "", "How long a node stays. Together with `gap`."),
         optional("gap", durations::KIND, "", "How long it stays away."),
         optional(
             "trace",
@@ -30,18 +25,8 @@ pub(in crate::scenario) static CHURN: Section = Section {
             "",
             "Instead of both: a CSV file with the columns `node,up_s,down_s`, a row a session, in seconds from time 0.",
         ),
-        default(
-            "leave",
-            SHARE,
-            "0%",
-            "Share of departures that say goodbye; the others are crashes.",
-        ),
-        default(
-            "fresh",
-            Kind::Bool,
-            "false",
-            "A node that returns has a new id and hosts nothing.",
-        ),
+        default("leave", SHARE, "0%", "Share of departures that say goodbye; the others are crashes."),
+        default("fresh", Kind::Bool, "false", "A node that returns has a new id and hosts nothing."),
         optional("nodes", SELECTOR_KIND, "all", "Which nodes come and go."),
         default("from", DURATION, "0s", "When it begins, from time 0."),
         optional(
@@ -52,14 +37,8 @@ pub(in crate::scenario) static CHURN: Section = Section {
         ),
     ],
     choices: &[
-        Choice {
-            keys: &["session", "trace"],
-            required: true,
-        },
-        Choice {
-            keys: &["gap", "trace"],
-            required: true,
-        },
+        Choice { keys: &["session", "trace"], required: true },
+        Choice { keys: &["gap", "trace"], required: true },
     ],
 };
 
@@ -73,13 +52,8 @@ pub(super) fn churn(
     files: &mut Files<'_>,
 ) -> Result<Churn, ScenarioError> {
     let sessions = match reader.optional_text("trace")? {
-        Some(path) => Sessions::Trace {
-            file: files.named(reader.sources, reader.at("trace"), &path)?,
-        },
-        None => Sessions::Drawn {
-            session: times(reader, "session")?,
-            gap: times(reader, "gap")?,
-        },
+        Some(path) => Sessions::Trace { file: files.named(reader.sources, reader.at("trace"), &path)? },
+        None => Sessions::Drawn { session: times(reader, "session")?, gap: times(reader, "gap")? },
     };
     let from = reader.duration("from")?;
     let until = reader.optional_duration("until")?;
@@ -108,10 +82,7 @@ fn times(reader: &Reader<'_>, key: &str) -> Result<Distribution, ScenarioError> 
     };
     // The median as well: a heavy tail can hide that nearly every draw is tiny.
     if times.mean().is_some_and(|mean| mean < MEAN_MIN_S) || times.quantile(0.5) < MEAN_MIN_S / 100.0 {
-        return Err(reader.error(
-            key,
-            "is too short: its mean must be 100ms or more, its median 1ms",
-        ));
+        return Err(reader.error(key, "is too short: its mean must be 100ms or more, its median 1ms"));
     }
     Ok(times)
 }

@@ -20,12 +20,7 @@ pub(in crate::scenario) static NODE_CLASS: Section = Section {
             "",
             "How many nodes it has. A class without `share` and `count` has the rest.",
         ),
-        default(
-            "cores",
-            Kind::Number(0.01, 10_000.0),
-            "4",
-            "Cores that the node's running functions share.",
-        ),
+        default("cores", Kind::Number(0.01, 10_000.0), "4", "Cores that the node's running functions share."),
         default(
             "memory",
             Kind::Quantity(super::super::units::Quantity::Size, Zero::Refused),
@@ -38,12 +33,7 @@ pub(in crate::scenario) static NODE_CLASS: Section = Section {
             "1",
             "Speed of a core: work of 1 s takes 1 s / `speed`.",
         ),
-        optional(
-            "bandwidth",
-            Kind::Table(&BANDWIDTH),
-            "the network's",
-            "What its nodes' links carry.",
-        ),
+        optional("bandwidth", Kind::Table(&BANDWIDTH), "the network's", "What its nodes' links carry."),
         optional(
             "region",
             Kind::Text("a region's name"),
@@ -51,10 +41,7 @@ pub(in crate::scenario) static NODE_CLASS: Section = Section {
             "The region of its nodes; where the latency knows no regions, a label that selectors can name.",
         ),
     ],
-    choices: &[Choice {
-        keys: &["share", "count"],
-        required: false,
-    }],
+    choices: &[Choice { keys: &["share", "count"], required: false }],
 };
 
 /// The class of nodes that no other claims.
@@ -91,9 +78,9 @@ pub(super) fn classes(
         ));
     }
     let counts = divide(&claims, network.nodes).map_err(|problem| {
-        let last = readers.last().map_or(root.at, |reader| {
-            reader.at(if reader.has("share") { "share" } else { "count" })
-        });
+        let last = readers
+            .last()
+            .map_or(root.at, |reader| reader.at(if reader.has("share") { "share" } else { "count" }));
         root.sources.error(last, problem)
     })?;
     for (class, count) in classes.iter_mut().zip(&counts) {
@@ -101,32 +88,19 @@ pub(super) fn classes(
     }
     let claimed: u32 = counts.iter().sum();
     if rests.is_empty() && claimed < network.nodes {
-        if let Some(reader) = readers
-            .iter()
-            .zip(&classes)
-            .find(|(_, class)| class.name == REST)
-            .map(|(r, _)| r)
+        if let Some(reader) =
+            readers.iter().zip(&classes).find(|(_, class)| class.name == REST).map(|(r, _)| r)
         {
-            let problem = format!(
-                "and the other classes leave {} nodes without a class",
-                network.nodes - claimed
-            );
+            let problem =
+                format!("and the other classes leave {} nodes without a class", network.nodes - claimed);
             return Err(reader.error("name", problem));
         }
         let mut table = super::super::value::Table::default();
         let name = super::super::value::Value::of_default(REST, root.at);
         table.set("name", root.at, name);
-        let reader = Reader::of(
-            root.sources,
-            &NODE_CLASS,
-            std::borrow::Cow::Owned(table),
-            root.at,
-            REST.to_owned(),
-        )?;
-        classes.push(NodeClass {
-            count: network.nodes - claimed,
-            ..class(&reader, network)?
-        });
+        let reader =
+            Reader::of(root.sources, &NODE_CLASS, std::borrow::Cow::Owned(table), root.at, REST.to_owned())?;
+        classes.push(NodeClass { count: network.nodes - claimed, ..class(&reader, network)? });
     }
     Ok(classes)
 }
@@ -140,16 +114,8 @@ enum Claim {
 /// How many nodes each claim gets: counts first, shares of all nodes rounded down with the largest remainders rounded
 /// up, then the rest.
 fn divide(claims: &[Claim], nodes: u32) -> Result<Vec<u32>, String> {
-    let shares: f64 = claims
-        .iter()
-        .map(|claim| {
-            if let Claim::Share(share) = claim {
-                *share
-            } else {
-                0.0
-            }
-        })
-        .sum();
+    let shares: f64 =
+        claims.iter().map(|claim| if let Claim::Share(share) = claim { *share } else { 0.0 }).sum();
     if shares > 1.0 + 1e-9 {
         return Err(format!(
             "the shares of the classes add up to {}%, more than 100%",
@@ -173,11 +139,8 @@ fn divide(claims: &[Claim], nodes: u32) -> Result<Vec<u32>, String> {
         });
     }
     remainders.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let floors: u64 = remainders
-        .iter()
-        .filter_map(|(_, index)| counts.get(*index))
-        .map(|c| u64::from(*c))
-        .sum();
+    let floors: u64 =
+        remainders.iter().filter_map(|(_, index)| counts.get(*index)).map(|c| u64::from(*c)).sum();
     let missing = target.saturating_sub(floors) as usize;
     for (_, index) in remainders.iter().take(missing) {
         if let Some(count) = counts.get_mut(*index) {

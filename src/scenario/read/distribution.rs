@@ -120,17 +120,8 @@ distributions!(durations, "duration", Quantity::Duration, "durations");
 distributions!(sizes, "size", Quantity::Size, "sizes");
 
 /// The keys of a distribution's table.
-pub(in crate::scenario) const LAWS: &[&str] = &[
-    "constant",
-    "uniform",
-    "exponential",
-    "normal",
-    "lognormal",
-    "weibull",
-    "pareto",
-    "gamma",
-    "empirical",
-];
+pub(in crate::scenario) const LAWS: &[&str] =
+    &["constant", "uniform", "exponential", "normal", "lognormal", "weibull", "pareto", "gamma", "empirical"];
 
 /// The distribution of a key, given or by default.
 pub(super) fn distribution(
@@ -150,10 +141,7 @@ pub(super) fn optional_distribution(
     key: &str,
     quantity: Quantity,
 ) -> Result<Option<Distribution>, ScenarioError> {
-    reader
-        .given(key)
-        .map(|value| of_value(reader.sources, value, quantity, reader.child(key)))
-        .transpose()
+    reader.given(key).map(|value| of_value(reader.sources, value, quantity, reader.child(key))).transpose()
 }
 
 /// The distribution that a value says.
@@ -213,18 +201,13 @@ pub(super) fn law(reader: &Reader<'_>, quantity: Quantity) -> Result<Distributio
                     high: table.base("high", quantity)?,
                 }
             }
-            "exponential" if matches!(value.data, Data::Table(_)) => Distribution::Exponential {
-                mean: open(exponential)?.base("mean", quantity)?,
-            },
-            "exponential" => Distribution::Exponential {
-                mean: reader.base(key, quantity)?,
-            },
+            "exponential" if matches!(value.data, Data::Table(_)) => {
+                Distribution::Exponential { mean: open(exponential)?.base("mean", quantity)? }
+            }
+            "exponential" => Distribution::Exponential { mean: reader.base(key, quantity)? },
             "normal" => {
                 let table = open(normal)?;
-                Distribution::Normal {
-                    mean: table.base("mean", quantity)?,
-                    sd: table.base("sd", quantity)?,
-                }
+                Distribution::Normal { mean: table.base("mean", quantity)?, sd: table.base("sd", quantity)? }
             }
             "lognormal" => {
                 let table = open(lognormal)?;
@@ -235,32 +218,21 @@ pub(super) fn law(reader: &Reader<'_>, quantity: Quantity) -> Result<Distributio
             }
             "weibull" => {
                 let table = open(weibull)?;
-                Distribution::Weibull {
-                    scale: table.base("scale", quantity)?,
-                    shape: table.number("shape")?,
-                }
+                Distribution::Weibull { scale: table.base("scale", quantity)?, shape: table.number("shape")? }
             }
             "pareto" => {
                 let table = open(pareto)?;
-                Distribution::Pareto {
-                    scale: table.base("scale", quantity)?,
-                    shape: table.number("shape")?,
-                }
+                Distribution::Pareto { scale: table.base("scale", quantity)?, shape: table.number("shape")? }
             }
             "gamma" => {
                 let table = open(gamma)?;
-                Distribution::Gamma {
-                    shape: table.number("shape")?,
-                    scale: table.base("scale", quantity)?,
-                }
+                Distribution::Gamma { shape: table.number("shape")?, scale: table.base("scale", quantity)? }
             }
             _ => Distribution::Empirical(points(reader, value, quantity)?.into()),
         });
     }
     let found = found.ok_or_else(|| reader.error("constant", "or another law is needed"))?;
-    found
-        .checked()
-        .map_err(|error| reader.sources.error(at, error.to_string()))
+    found.checked().map_err(|error| reader.sources.error(at, error.to_string()))
 }
 
 /// The points of an empirical distribution.
@@ -295,8 +267,7 @@ fn points(reader: &Reader<'_>, value: &Value, quantity: Quantity) -> Result<Vec<
 impl Reader<'_> {
     /// A key's quantity in its base unit.
     fn base(&self, key: &str, quantity: Quantity) -> Result<f64, ScenarioError> {
-        self.quantity(key, quantity)?
-            .ok_or_else(|| self.error(key, "is missing"))
+        self.quantity(key, quantity)?.ok_or_else(|| self.error(key, "is missing"))
     }
 
     fn constant(&self, key: &str, quantity: Quantity) -> Result<Distribution, ScenarioError> {

@@ -28,12 +28,7 @@ pub(in crate::scenario) static BACKOFF: Section = Section {
     title: "backoff",
     doc: "The pause when every provider has failed or is closed.",
     keys: &[
-        default(
-            "initial",
-            POSITIVE_DURATION,
-            "50ms",
-            "The first pause; doubles each time.",
-        ),
+        default("initial", POSITIVE_DURATION, "50ms", "The first pause; doubles each time."),
         default("max", POSITIVE_DURATION, "2s", "The longest pause."),
     ],
     choices: &[],
@@ -56,18 +51,8 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "late-binding",
             "Who runs the items of a manycall, unless its phase says.",
         ),
-        default(
-            "cache_ttl",
-            DURATION,
-            "60s",
-            "A look-up's answer serves for this long.",
-        ),
-        default(
-            "negative_ttl",
-            DURATION,
-            "10s",
-            "\"Nobody provides it\" serves for this long.",
-        ),
+        default("cache_ttl", DURATION, "60s", "A look-up's answer serves for this long."),
+        default("negative_ttl", DURATION, "10s", "\"Nobody provides it\" serves for this long."),
         default(
             "max_attempts",
             Kind::Integer(1, 1_000),
@@ -104,12 +89,7 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "none",
             "An attempt fails after this; without, only the call's deadline ends it.",
         ),
-        default(
-            "avoid",
-            DURATION,
-            "5s",
-            "A provider that failed is avoided for this long.",
-        ),
+        default("avoid", DURATION, "5s", "A provider that failed is avoided for this long."),
         default(
             "entry_queue",
             Kind::Integer(0, 1_000_000),
@@ -146,12 +126,7 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "60us",
             "CPU time of passing a call on, at its entry and at its provider.",
         ),
-        default(
-            "message_cpu",
-            DURATION,
-            "8us",
-            "CPU time of handling a protocol message.",
-        ),
+        default("message_cpu", DURATION, "8us", "CPU time of handling a protocol message."),
     ],
     choices: &[],
 };
@@ -193,18 +168,12 @@ pub(super) fn faas(reader: &Reader<'_>) -> Result<Faas, ScenarioError> {
 
 /// The anycall policies by name.
 pub(super) fn anycall_policies() -> Vec<(&'static str, AnycallPolicy)> {
-    AnycallPolicy::NAMES
-        .iter()
-        .map(|(policy, name)| (*name, *policy))
-        .collect()
+    AnycallPolicy::NAMES.iter().map(|(policy, name)| (*name, *policy)).collect()
 }
 
 /// The manycall policies by name.
 pub(super) fn manycall_policies() -> Vec<(&'static str, ManycallPolicy)> {
-    ManycallPolicy::NAMES
-        .iter()
-        .map(|(policy, name)| (*name, *policy))
-        .collect()
+    ManycallPolicy::NAMES.iter().map(|(policy, name)| (*name, *policy)).collect()
 }
 
 #[cfg(test)]

@@ -37,11 +37,7 @@ pub(in crate::scenario) static FAULT: Section = Section {
             "",
             "A name to address it by, unique; else its place in the list, from 0.",
         ),
-        required(
-            "at",
-            DURATION,
-            "When, from time 0; before the end of the last phase.",
-        ),
+        required("at", DURATION, "When, from time 0; before the end of the last phase."),
         optional("for", POSITIVE_DURATION, "for good", "Then it is undone."),
         optional(
             "kill",
@@ -49,12 +45,7 @@ pub(in crate::scenario) static FAULT: Section = Section {
             "",
             "Processes die: peers see a reset. With `for` they return.",
         ),
-        optional(
-            "crash",
-            Kind::Any(&[ALL, Kind::Table(&DOWN)]),
-            "",
-            "The same as `kill`.",
-        ),
+        optional("crash", Kind::Any(&[ALL, Kind::Table(&DOWN)]), "", "The same as `kill`."),
         optional(
             "power_off",
             Kind::Any(&[ALL, Kind::Table(&DOWN)]),
@@ -67,37 +58,19 @@ pub(in crate::scenario) static FAULT: Section = Section {
             "",
             "Nodes that are down return; those that are up die and return at once.",
         ),
-        optional(
-            "partition",
-            Kind::Table(&PARTITION),
-            "",
-            "Groups of nodes cannot reach each other.",
-        ),
+        optional("partition", Kind::Table(&PARTITION), "", "Groups of nodes cannot reach each other."),
         optional("heal", Kind::Bool, "", "`true`: every partition ends."),
         optional("slow", Kind::Table(&SLOW), "", "Cores work slower."),
-        optional(
-            "degrade",
-            Kind::Table(&DEGRADE),
-            "",
-            "Links get worse, in both directions.",
-        ),
+        optional("degrade", Kind::Table(&DEGRADE), "", "Links get worse, in both directions."),
         optional(
             "runtime_down",
             SELECTOR_KIND,
             "",
             "Function runtimes are down; the nodes themselves live on.",
         ),
-        optional(
-            "misbehave",
-            Kind::Table(&MISBEHAVE),
-            "",
-            "Nodes misbehave in the DHT.",
-        ),
+        optional("misbehave", Kind::Table(&MISBEHAVE), "", "Nodes misbehave in the DHT."),
     ],
-    choices: &[Choice {
-        keys: ACTIONS,
-        required: true,
-    }],
+    choices: &[Choice { keys: ACTIONS, required: true }],
 };
 
 pub(in crate::scenario) static DOWN: Section = Section {
@@ -124,14 +97,8 @@ pub(in crate::scenario) static PARTITION: Section = Section {
         "Selectors, one a group; a node belongs to the first group that selects it."
     )),
     choices: &[
-        Choice {
-            keys: &["share", "count", "groups"],
-            required: false,
-        },
-        Choice {
-            keys: &["nodes", "region", "class", "function", "groups"],
-            required: false,
-        },
+        Choice { keys: &["share", "count", "groups"], required: false },
+        Choice { keys: &["nodes", "region", "class", "function", "groups"], required: false },
     ],
 };
 
@@ -139,11 +106,7 @@ pub(in crate::scenario) static SLOW: Section = Section {
     id: "slow",
     title: "slow",
     doc: "Cores work slower.",
-    keys: selector_keys!(required(
-        "factor",
-        Kind::Number(1.0, 1e6),
-        "How many times slower."
-    )),
+    keys: selector_keys!(required("factor", Kind::Number(1.0, 1e6), "How many times slower.")),
     choices: SELECTOR_CHOICES,
 };
 
@@ -154,12 +117,7 @@ pub(in crate::scenario) static DEGRADE: Section = Section {
     keys: selector_keys!(
         default("latency", DURATION, "0s", "Added to every one-way delay."),
         default("loss", SHARE, "0%", "Added to the share of lost messages."),
-        optional(
-            "bandwidth",
-            Kind::Table(&BANDWIDTH),
-            "unchanged",
-            "A bound on the link."
-        ),
+        optional("bandwidth", Kind::Table(&BANDWIDTH), "unchanged", "A bound on the link."),
     ),
     choices: SELECTOR_CHOICES,
 };
@@ -188,24 +146,13 @@ pub(super) fn fault(reader: &Reader<'_>, names: &Names, end: Duration) -> Result
     let duration = reader.optional_duration("for")?;
     let action = action(reader, names)?;
     if duration.is_some() && matches!(action, FaultAction::Restart { .. } | FaultAction::Heal) {
-        return Err(reader.error(
-            "for",
-            "says nothing here: a restart or a healing cannot be undone",
-        ));
+        return Err(reader.error("for", "says nothing here: a restart or a healing cannot be undone"));
     }
-    Ok(Fault {
-        at: Time::ZERO + at,
-        duration,
-        action,
-    })
+    Ok(Fault { at: Time::ZERO + at, duration, action })
 }
 
 fn action(reader: &Reader<'_>, names: &Names) -> Result<FaultAction, ScenarioError> {
-    let key = ACTIONS
-        .iter()
-        .copied()
-        .find(|key| reader.has(key))
-        .unwrap_or("kill");
+    let key = ACTIONS.iter().copied().find(|key| reader.has(key)).unwrap_or("kill");
     let Some(value) = reader.given(key) else {
         return Err(reader.error(key, "is missing"));
     };
@@ -228,22 +175,13 @@ fn action(reader: &Reader<'_>, names: &Names) -> Result<FaultAction, ScenarioErr
         },
         "slow" => {
             let table = Reader::open(reader.sources, &SLOW, value, reader.child(key))?;
-            Ok(FaultAction::Slow {
-                nodes: selector(&table, names)?,
-                factor: table.number("factor")?,
-            })
+            Ok(FaultAction::Slow { nodes: selector(&table, names)?, factor: table.number("factor")? })
         }
-        "degrade" => degrade(
-            &Reader::open(reader.sources, &DEGRADE, value, reader.child(key))?,
-            names,
-        ),
-        "runtime_down" => Ok(FaultAction::RuntimeDown {
-            nodes: selector_of(reader, value, reader.child(key), names)?,
-        }),
-        "misbehave" => misbehave(
-            &Reader::open(reader.sources, &MISBEHAVE, value, reader.child(key))?,
-            names,
-        ),
+        "degrade" => degrade(&Reader::open(reader.sources, &DEGRADE, value, reader.child(key))?, names),
+        "runtime_down" => {
+            Ok(FaultAction::RuntimeDown { nodes: selector_of(reader, value, reader.child(key), names)? })
+        }
+        "misbehave" => misbehave(&Reader::open(reader.sources, &MISBEHAVE, value, reader.child(key))?, names),
         _ => {
             let (nodes, fresh) = down(reader, key, value, names)?;
             Ok(FaultAction::Kill { nodes, fresh })
@@ -267,21 +205,13 @@ fn down(
 
 fn partition(table: &Reader<'_>, names: &Names) -> Result<Partition, ScenarioError> {
     let Some(value) = table.given("groups") else {
-        return Ok(Partition {
-            groups: vec![selector(table, names)?],
-        });
+        return Ok(Partition { groups: vec![selector(table, names)?] });
     };
     let Data::List(list) = &value.data else {
-        return Err(table.error(
-            "groups",
-            "must be a list of selectors such as [{ region = \"…\" }]",
-        ));
+        return Err(table.error("groups", "must be a list of selectors such as [{ region = \"…\" }]"));
     };
     if list.is_empty() || list.len() > 1_000 {
-        return Err(table.error(
-            "groups",
-            format!("must hold 1 to 1000 selectors, not {}", list.len()),
-        ));
+        return Err(table.error("groups", format!("must hold 1 to 1000 selectors, not {}", list.len())));
     }
     let groups = list
         .iter()
@@ -299,10 +229,9 @@ fn partition(table: &Reader<'_>, names: &Names) -> Result<Partition, ScenarioErr
 
 fn degrade(table: &Reader<'_>, names: &Names) -> Result<FaultAction, ScenarioError> {
     if !["latency", "loss", "bandwidth"].iter().any(|key| table.has(key)) {
-        return Err(table.sources.error(
-            table.at,
-            format!("{} needs latency, loss or bandwidth", table.path),
-        ));
+        return Err(table
+            .sources
+            .error(table.at, format!("{} needs latency, loss or bandwidth", table.path)));
     }
     Ok(FaultAction::Degrade {
         nodes: selector(table, names)?,
@@ -314,20 +243,11 @@ fn degrade(table: &Reader<'_>, names: &Names) -> Result<FaultAction, ScenarioErr
 
 fn misbehave(table: &Reader<'_>, names: &Names) -> Result<FaultAction, ScenarioError> {
     let delay = table.optional_duration("delay")?;
-    let slow = Misbehaviour::Slow {
-        delay: delay.unwrap_or(Duration::from_secs(5)),
-    };
-    let kinds = [
-        ("black-hole", Misbehaviour::BlackHole),
-        ("lie", Misbehaviour::Lie),
-        ("slow", slow),
-    ];
+    let slow = Misbehaviour::Slow { delay: delay.unwrap_or(Duration::from_secs(5)) };
+    let kinds = [("black-hole", Misbehaviour::BlackHole), ("lie", Misbehaviour::Lie), ("slow", slow)];
     let kind = table.word("kind", &kinds)?;
     if delay.is_some() && kind != slow {
         return Err(table.error("delay", "says something only together with kind = \"slow\""));
     }
-    Ok(FaultAction::Misbehave {
-        nodes: selector(table, names)?,
-        kind,
-    })
+    Ok(FaultAction::Misbehave { nodes: selector(table, names)?, kind })
 }

@@ -35,31 +35,11 @@ pub(in crate::scenario) static PROVIDERS: Section = Section {
     title: "providers",
     doc: "Which nodes host a function: where to choose from and how many, drawn for each copy apart.",
     keys: &[
-        optional(
-            "share",
-            SHARE,
-            "all",
-            "This share of the nodes chosen from, at least one.",
-        ),
+        optional("share", SHARE, "all", "This share of the nodes chosen from, at least one."),
         optional("count", Kind::Integer(1, NODES_MAX), "all", "This many of them."),
-        optional(
-            "nodes",
-            NODE_LIST,
-            "all nodes",
-            "Choose from these nodes, by index from 0.",
-        ),
-        optional(
-            "region",
-            Kind::Text("a region's name"),
-            "all nodes",
-            "Choose from the nodes of a region.",
-        ),
-        optional(
-            "class",
-            Kind::Text("a node class' name"),
-            "all nodes",
-            "Choose from the nodes of a class.",
-        ),
+        optional("nodes", NODE_LIST, "all nodes", "Choose from these nodes, by index from 0."),
+        optional("region", Kind::Text("a region's name"), "all nodes", "Choose from the nodes of a region."),
+        optional("class", Kind::Text("a node class' name"), "all nodes", "Choose from the nodes of a class."),
     ],
     choices: SELECTOR_CHOICES,
 };
@@ -69,11 +49,7 @@ pub(in crate::scenario) static FUNCTION: Section = Section {
     title: "[[function]]",
     doc: "A function, or copies that are alike: where it runs and what a call of it costs.",
     keys: &[
-        required(
-            "name",
-            Kind::Text("a name"),
-            "Its name: letters, digits, `-`, `_`; unique.",
-        ),
+        required("name", Kind::Text("a name"), "Its name: letters, digits, `-`, `_`; unique."),
         optional(
             "copies",
             Kind::Integer(1, FUNCTIONS_MAX),
@@ -120,12 +96,7 @@ pub(in crate::scenario) static FUNCTION: Section = Section {
             "0B",
             "The image's size, pulled over the node's link before its first cold start there.",
         ),
-        optional(
-            "keep_alive",
-            DURATION,
-            "for ever",
-            "An idle instance stops after this.",
-        ),
+        optional("keep_alive", DURATION, "for ever", "An idle instance stops after this."),
         optional(
             "prewarm",
             Kind::Integer(0, 1_000_000),
@@ -151,18 +122,8 @@ pub(in crate::scenario) static FUNCTION: Section = Section {
             "60s",
             "A call's deadline, counted from its scheduled time, unless the phase says.",
         ),
-        optional(
-            "request",
-            sizes::KIND,
-            "1KiB",
-            "The body of a request, unless the phase says.",
-        ),
-        optional(
-            "response",
-            sizes::KIND,
-            "1KiB",
-            "The body of a response, unless the phase says.",
-        ),
+        optional("request", sizes::KIND, "1KiB", "The body of a request, unless the phase says."),
+        optional("response", sizes::KIND, "1KiB", "The body of a response, unless the phase says."),
         default(
             "failure_share",
             SHARE,
@@ -186,10 +147,7 @@ pub(super) fn functions(
         let function = function(reader, names, classes, files)?;
         count = count.saturating_add(u64::from(function.copies));
         if count > FUNCTIONS_MAX {
-            return Err(reader.error(
-                "copies",
-                format!("makes more than {FUNCTIONS_MAX} functions in all"),
-            ));
+            return Err(reader.error("copies", format!("makes more than {FUNCTIONS_MAX} functions in all")));
         }
         let each = match function.providers.take {
             Take::Count(count) => u64::from(count),
@@ -232,20 +190,14 @@ fn function(
     let name = reader.text("name")?;
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 200 || !name.chars().all(valid) {
-        return Err(reader.error(
-            "name",
-            "must be made of letters, digits, - and _ (1 to 200 of them)",
-        ));
+        return Err(reader.error("name", "must be made of letters, digits, - and _ (1 to 200 of them)"));
     }
     let copies = reader.optional_integer("copies")?.map(|copies| copies as u32);
     let concurrency = reader.count("concurrency")?;
     let cold_start = optional_distribution(reader, "cold_start", Quantity::Duration)?;
     let prewarm = match reader.optional_integer("prewarm")? {
         Some(prewarm) if prewarm > u64::from(concurrency) => {
-            return Err(reader.error(
-                "prewarm",
-                format!("must not be above concurrency = {concurrency}"),
-            ));
+            return Err(reader.error("prewarm", format!("must not be above concurrency = {concurrency}")));
         }
         Some(prewarm) => prewarm as u32,
         None if cold_start.is_some() => 0,
@@ -254,10 +206,9 @@ fn function(
     let memory = reader.size("memory")?;
     let largest = classes.iter().map(|class| class.memory).max().unwrap_or(u64::MAX);
     if memory > largest {
-        return Err(reader.error(
-            "memory",
-            format!("fits no node: the largest node class has {largest} bytes"),
-        ));
+        return Err(
+            reader.error("memory", format!("fits no node: the largest node class has {largest} bytes"))
+        );
     }
     Ok(Function {
         name,
@@ -287,32 +238,19 @@ const DEFAULT_BODY: Distribution = Distribution::Constant(1024.0);
 
 fn providers(reader: &Reader<'_>, names: &Names) -> Result<Selector, ScenarioError> {
     match reader.given("providers") {
-        Some(Value {
-            data: Data::Table(_), ..
-        }) => match reader.table("providers", &PROVIDERS)? {
+        Some(Value { data: Data::Table(_), .. }) => match reader.table("providers", &PROVIDERS)? {
             Some(table) => selector(&table, names),
             None => Ok(Selector::ALL),
         },
-        Some(Value {
-            data: Data::Text(text),
-            ..
-        }) if text == "all" => Ok(Selector::ALL),
-        Some(Value {
-            data: Data::Integer(_),
-            ..
-        }) => {
+        Some(Value { data: Data::Text(text), .. }) if text == "all" => Ok(Selector::ALL),
+        Some(Value { data: Data::Integer(_), .. }) => {
             let count = reader.count("providers")?;
             if count > names.nodes {
-                let problem = format!(
-                    "asks for more providers than there are nodes (network.nodes = {})",
-                    names.nodes
-                );
+                let problem =
+                    format!("asks for more providers than there are nodes (network.nodes = {})", names.nodes);
                 return Err(reader.error("providers", problem));
             }
-            Ok(Selector {
-                take: Take::Count(count),
-                ..Selector::ALL
-            })
+            Ok(Selector { take: Take::Count(count), ..Selector::ALL })
         }
         other => {
             let given = other.map(shown).unwrap_or_default();
@@ -325,17 +263,12 @@ fn providers(reader: &Reader<'_>, names: &Names) -> Result<Selector, ScenarioErr
 }
 
 fn service_time(reader: &Reader<'_>, files: &mut Files<'_>) -> Result<ServiceTime, ScenarioError> {
-    if let Some(Value {
-        data: Data::Table(table),
-        ..
-    }) = reader.given("service_time")
+    if let Some(Value { data: Data::Table(table), .. }) = reader.given("service_time")
         && table.get("trace").is_some()
         && let Some(trace) = reader.table("service_time", &SERVICE_TRACE)?
     {
         let path = trace.text("trace")?;
-        return Ok(ServiceTime::Trace {
-            file: files.named(trace.sources, trace.at("trace"), &path)?,
-        });
+        return Ok(ServiceTime::Trace { file: files.named(trace.sources, trace.at("trace"), &path)? });
     }
     distribution(reader, "service_time", Quantity::Duration).map(ServiceTime::Drawn)
 }

@@ -10,30 +10,15 @@ pub(in crate::scenario) static KADEMLIA: Section = Section {
     title: "[kademlia]",
     doc: "The settings of the DHT.",
     keys: &[
-        default(
-            "k",
-            Kind::Integer(1, 1_000),
-            "20",
-            "Entries of a bucket, and holders of a record.",
-        ),
+        default("k", Kind::Integer(1, 1_000), "20", "Entries of a bucket, and holders of a record."),
         default(
             "alpha",
             Kind::Integer(1, 1_000),
             "3",
             "Requests of a look-up in flight at once; not above `k`.",
         ),
-        default(
-            "request_timeout",
-            POSITIVE_DURATION,
-            "10s",
-            "A request without answer fails after this.",
-        ),
-        default(
-            "lookup_timeout",
-            POSITIVE_DURATION,
-            "60s",
-            "A look-up ends after this, with what it has.",
-        ),
+        default("request_timeout", POSITIVE_DURATION, "10s", "A request without answer fails after this."),
+        default("lookup_timeout", POSITIVE_DURATION, "60s", "A look-up ends after this, with what it has."),
         default(
             "disjoint_paths",
             Kind::Integer(1, 1_000),
@@ -46,24 +31,14 @@ pub(in crate::scenario) static KADEMLIA: Section = Section {
             "10min",
             "The whole routing table is refreshed once in this time.",
         ),
-        default(
-            "provider_ttl",
-            POSITIVE_DURATION,
-            "30min",
-            "A provider record is forgotten after this.",
-        ),
+        default("provider_ttl", POSITIVE_DURATION, "30min", "A provider record is forgotten after this."),
         default(
             "republish_interval",
             POSITIVE_DURATION,
             "10min",
             "A provider announces itself again after this; below `provider_ttl`.",
         ),
-        default(
-            "record_ttl",
-            POSITIVE_DURATION,
-            "36h",
-            "A value record is forgotten after this.",
-        ),
+        default("record_ttl", POSITIVE_DURATION, "36h", "A value record is forgotten after this."),
         default(
             "max_providers_per_key",
             Kind::Integer(1, 1_000_000),
@@ -102,20 +77,13 @@ pub(super) fn kademlia(reader: &Reader<'_>) -> Result<Kademlia, ScenarioError> {
         client_share: reader.share("client_share")?,
         protocol: reader.text("protocol")?,
     };
-    for (key, value) in [
-        ("alpha", kademlia.alpha),
-        ("disjoint_paths", kademlia.disjoint_paths),
-    ] {
+    for (key, value) in [("alpha", kademlia.alpha), ("disjoint_paths", kademlia.disjoint_paths)] {
         if value > kademlia.k {
             return Err(reader.error(key, format!("must not be above k = {}", kademlia.k)));
         }
     }
     if kademlia.republish_interval >= kademlia.provider_ttl {
-        let key = if reader.has("republish_interval") {
-            "republish_interval"
-        } else {
-            "provider_ttl"
-        };
+        let key = if reader.has("republish_interval") { "republish_interval" } else { "provider_ttl" };
         return Err(reader.error(
             key,
             format!(

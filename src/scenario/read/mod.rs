@@ -53,12 +53,7 @@ pub(super) static SCENARIO: Section = Section {
             "",
             "Scenario files that this one builds on, relative to it. Keys of this file win; elements of `[[…]]` with the same name are merged key by key, others are added behind.",
         ),
-        optional(
-            "discovery",
-            discovery::KIND,
-            "kademlia",
-            "How entry nodes find providers.",
-        ),
+        optional("discovery", discovery::KIND, "kademlia", "How entry nodes find providers."),
         required("network", Kind::Table(&network::NETWORK), "The network."),
         optional(
             "node_class",
@@ -68,47 +63,13 @@ pub(super) static SCENARIO: Section = Section {
         ),
         optional("kademlia", Kind::Table(&kademlia::KADEMLIA), "", "The DHT."),
         optional("faas", Kind::Table(&faas::FAAS), "", "Call routing."),
-        optional(
-            "churn",
-            Kind::Table(&churn::CHURN),
-            "no churn",
-            "Nodes that come and go.",
-        ),
-        optional(
-            "function",
-            Kind::Tables(&function::FUNCTION),
-            "none",
-            "Functions.",
-        ),
-        required(
-            "phase",
-            Kind::Tables(&phase::PHASE),
-            "The workload, phase by phase.",
-        ),
-        optional(
-            "fault",
-            Kind::Tables(&fault::FAULT),
-            "none",
-            "What goes wrong, and when.",
-        ),
-        optional(
-            "sweep",
-            Kind::Table(&SWEEP),
-            "one variant",
-            "A grid over any key.",
-        ),
-        optional(
-            "output",
-            Kind::Table(&output::OUTPUT),
-            "",
-            "Which result files are written.",
-        ),
-        optional(
-            "harness",
-            Kind::Table(&output::HARNESS),
-            "",
-            "What only real nodes need.",
-        ),
+        optional("churn", Kind::Table(&churn::CHURN), "no churn", "Nodes that come and go."),
+        optional("function", Kind::Tables(&function::FUNCTION), "none", "Functions."),
+        required("phase", Kind::Tables(&phase::PHASE), "The workload, phase by phase."),
+        optional("fault", Kind::Tables(&fault::FAULT), "none", "What goes wrong, and when."),
+        optional("sweep", Kind::Table(&SWEEP), "one variant", "A grid over any key."),
+        optional("output", Kind::Table(&output::OUTPUT), "", "Which result files are written."),
+        optional("harness", Kind::Table(&output::HARNESS), "", "What only real nodes need."),
     ],
     choices: &[],
 };
@@ -124,10 +85,9 @@ pub(super) fn scenario(
     let name = root.text("name")?;
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 100 || !name.chars().all(valid) {
-        return Err(root.error(
-            "name",
-            "must be made of lower-case letters, digits and dashes (1 to 100 of them)",
-        ));
+        return Err(
+            root.error("name", "must be made of lower-case letters, digits and dashes (1 to 100 of them)")
+        );
     }
     let section = |key: &'static str, section: &'static Section| match root.table(key, section)? {
         Some(reader) => Ok(reader),
@@ -136,12 +96,8 @@ pub(super) fn scenario(
     let network = network::network(&section("network", &network::NETWORK)?, files)?;
     let classes = class::classes(&tables(&root, "node_class", &class::NODE_CLASS)?, &network, &root)?;
     let mut names = Names::of(&network, &classes);
-    let functions = function::functions(
-        &tables(&root, "function", &function::FUNCTION)?,
-        &names,
-        &classes,
-        files,
-    )?;
+    let functions =
+        function::functions(&tables(&root, "function", &function::FUNCTION)?, &names, &classes, files)?;
     names.with_functions(&functions);
     let churn = match root.table("churn", &churn::CHURN)? {
         Some(reader) => Some(churn::churn(&reader, &names, files)?),
@@ -198,9 +154,7 @@ fn tables<'r>(
         return Err(root.sources.error(value.at, problem));
     };
     if list.len() > TABLES_MAX {
-        return Err(root
-            .sources
-            .error(value.at, format!("more than {TABLES_MAX} tables [[{key}]]")));
+        return Err(root.sources.error(value.at, format!("more than {TABLES_MAX} tables [[{key}]]")));
     }
     let mut seen = std::collections::BTreeSet::new();
     let mut readers = Vec::with_capacity(list.len());

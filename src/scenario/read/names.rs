@@ -19,9 +19,7 @@ impl Names {
     /// Those of a network and its classes.
     pub(super) fn of(network: &Network, classes: &[NodeClass]) -> Names {
         let mut regions: Vec<(String, bool)> = Vec::new();
-        let placed_by_model = classes
-            .iter()
-            .any(|class| class.region.is_none() && class.count > 0);
+        let placed_by_model = classes.iter().any(|class| class.region.is_none() && class.count > 0);
         if let Latency::Regions(model) = &network.latency {
             for (name, weight) in model.names.iter().zip(&model.weights) {
                 regions.push((name.clone(), placed_by_model && *weight > 0.0));
@@ -34,16 +32,8 @@ impl Names {
                 None => regions.push((region.clone(), class.count > 0)),
             }
         }
-        let classes = classes
-            .iter()
-            .map(|class| (class.name.clone(), class.count))
-            .collect();
-        Names {
-            nodes: network.nodes,
-            regions,
-            classes,
-            functions: Vec::new(),
-        }
+        let classes = classes.iter().map(|class| (class.name.clone(), class.count)).collect();
+        Names { nodes: network.nodes, regions, classes, functions: Vec::new() }
     }
 
     /// Adds the functions.
@@ -56,10 +46,7 @@ impl Names {
 
     /// How many functions there are, copies counted.
     pub(super) fn function_count(&self) -> u32 {
-        self.functions
-            .iter()
-            .map(|(_, copies, _)| *copies)
-            .fold(0, u32::saturating_add)
+        self.functions.iter().map(|(_, copies, _)| *copies).fold(0, u32::saturating_add)
     }
 
     /// Checks that a region exists and that nodes can be in it.
@@ -138,10 +125,7 @@ fn take(index: u32, taken: &mut [bool], ranges: &mut Vec<FunctionRange>) {
     }
     match ranges.last_mut() {
         Some(last) if last.first.saturating_add(last.count) == index => last.count += 1,
-        _ => ranges.push(FunctionRange {
-            first: index,
-            count: 1,
-        }),
+        _ => ranges.push(FunctionRange { first: index, count: 1 }),
     }
 }
 

@@ -14,10 +14,8 @@ use super::distribution::{LAWS, distribution, durations, law, optional_distribut
 use super::select::NODES_MAX;
 use crate::time::Duration;
 
-const CAPACITY: Kind = Kind::Any(&[
-    Kind::Quantity(Quantity::Bandwidth, Zero::Refused),
-    Kind::Word(&["unlimited"]),
-]);
+const CAPACITY: Kind =
+    Kind::Any(&[Kind::Quantity(Quantity::Bandwidth, Zero::Refused), Kind::Word(&["unlimited"])]);
 
 pub(in crate::scenario) static BANDWIDTH: Section = Section {
     id: "bandwidth",
@@ -54,12 +52,7 @@ pub(in crate::scenario) static NETWORK: Section = Section {
             "3",
             "Nodes that every other node knows at first; fewer if there are fewer nodes.",
         ),
-        default(
-            "settle",
-            DURATION,
-            "30s",
-            "The network rests after joins and announcements, before time 0.",
-        ),
+        default("settle", DURATION, "30s", "The network rests after joins and announcements, before time 0."),
         optional(
             "latency",
             Kind::Any(&[durations::KIND, Kind::Table(&LATENCY)]),
@@ -72,12 +65,7 @@ pub(in crate::scenario) static NETWORK: Section = Section {
             "none",
             "Added to a one-way delay for each end, drawn once a node.",
         ),
-        optional(
-            "jitter",
-            durations::KIND,
-            "none",
-            "Added to each message, one way.",
-        ),
+        optional("jitter", durations::KIND, "none", "Added to each message, one way."),
         default(
             "loss",
             SHARE,
@@ -102,12 +90,7 @@ pub(in crate::scenario) static NETWORK: Section = Section {
             "4 for tcp, 1 for quic",
             "Round trips before a new connection carries its first message.",
         ),
-        default(
-            "idle_timeout",
-            POSITIVE_DURATION,
-            "10s",
-            "A connection without traffic closes after this.",
-        ),
+        default("idle_timeout", POSITIVE_DURATION, "10s", "A connection without traffic closes after this."),
         default(
             "max_connections",
             Kind::Integer(1, 1_000_000),
@@ -171,12 +154,7 @@ pub(in crate::scenario) static LATENCY: Section = Section {
             "all alike",
             "With `regions`: how many nodes each gets, relative to the others; a region that is not named gets none. Nodes of a class with a region are placed there.",
         ),
-        optional(
-            "euclidean",
-            Kind::Table(&EUCLIDEAN),
-            "",
-            "Points drawn uniformly in a cube.",
-        ),
+        optional("euclidean", Kind::Table(&EUCLIDEAN), "", "Points drawn uniformly in a cube."),
         optional(
             "vivaldi",
             Kind::Table(&VIVALDI),
@@ -184,54 +162,19 @@ pub(in crate::scenario) static LATENCY: Section = Section {
             "Points in a cube with a height, as Vivaldi models access links.",
         ),
         optional("constant", DURATION, "", "The round trip of every pair."),
-        optional(
-            "uniform",
-            Kind::Table(&durations::UNIFORM),
-            "",
-            "A round trip drawn for each pair.",
-        ),
+        optional("uniform", Kind::Table(&durations::UNIFORM), "", "A round trip drawn for each pair."),
         optional(
             "exponential",
             Kind::Any(&[DURATION, Kind::Table(&durations::EXPONENTIAL)]),
             "",
             "A round trip drawn for each pair.",
         ),
-        optional(
-            "normal",
-            Kind::Table(&durations::NORMAL),
-            "",
-            "A round trip drawn for each pair.",
-        ),
-        optional(
-            "lognormal",
-            Kind::Table(&durations::LOGNORMAL),
-            "",
-            "A round trip drawn for each pair.",
-        ),
-        optional(
-            "weibull",
-            Kind::Table(&durations::WEIBULL),
-            "",
-            "A round trip drawn for each pair.",
-        ),
-        optional(
-            "pareto",
-            Kind::Table(&durations::PARETO),
-            "",
-            "A round trip drawn for each pair.",
-        ),
-        optional(
-            "gamma",
-            Kind::Table(&durations::GAMMA),
-            "",
-            "A round trip drawn for each pair.",
-        ),
-        optional(
-            "empirical",
-            durations::POINTS,
-            "",
-            "A round trip drawn for each pair.",
-        ),
+        optional("normal", Kind::Table(&durations::NORMAL), "", "A round trip drawn for each pair."),
+        optional("lognormal", Kind::Table(&durations::LOGNORMAL), "", "A round trip drawn for each pair."),
+        optional("weibull", Kind::Table(&durations::WEIBULL), "", "A round trip drawn for each pair."),
+        optional("pareto", Kind::Table(&durations::PARETO), "", "A round trip drawn for each pair."),
+        optional("gamma", Kind::Table(&durations::GAMMA), "", "A round trip drawn for each pair."),
+        optional("empirical", durations::POINTS, "", "A round trip drawn for each pair."),
     ],
     choices: &[Choice {
         keys: &[
@@ -258,11 +201,7 @@ pub(in crate::scenario) static REGIONS: Section = Section {
     title: "regions",
     doc: "A table of regions of your own.",
     keys: &[
-        required(
-            "names",
-            Kind::List(&Kind::Text("a region's name")),
-            "Their names.",
-        ),
+        required("names", Kind::List(&Kind::Text("a region's name")), "Their names."),
         optional("within", DURATION, "0.5ms", "The round trip within a region."),
         optional("between", DURATION, "", "The round trip between any two regions."),
         optional(
@@ -273,14 +212,8 @@ pub(in crate::scenario) static REGIONS: Section = Section {
         ),
     ],
     choices: &[
-        Choice {
-            keys: &["between", "round_trips"],
-            required: true,
-        },
-        Choice {
-            keys: &["within", "round_trips"],
-            required: false,
-        },
+        Choice { keys: &["between", "round_trips"], required: true },
+        Choice { keys: &["within", "round_trips"], required: false },
     ],
 };
 
@@ -307,11 +240,7 @@ pub(in crate::scenario) static VIVALDI: Section = Section {
     id: "vivaldi",
     title: "vivaldi",
     doc: "As `euclidean`, plus the heights of both nodes.",
-    keys: cube_keys!(required(
-        "height",
-        durations::KIND,
-        "The height of a node, as a part of a round trip."
-    )),
+    keys: cube_keys!(required("height", durations::KIND, "The height of a node, as a part of a round trip.")),
     choices: &[],
 };
 
@@ -361,10 +290,7 @@ pub(super) fn bandwidth(reader: &Reader<'_>) -> Result<Option<Bandwidth>, Scenar
     };
     let capacity = |key: &str| -> Result<Option<u64>, ScenarioError> {
         match table.given(key) {
-            Some(Value {
-                data: Data::Text(text),
-                ..
-            }) if text == "unlimited" => Ok(None),
+            Some(Value { data: Data::Text(text), .. }) if text == "unlimited" => Ok(None),
             _ => match table.quantity(key, Quantity::Bandwidth)?.map(libm::round) {
                 Some(bits) if bits < 1.0 => {
                     Err(table.error(key, "carries nothing: it must be 1bit/s or more"))
@@ -373,10 +299,7 @@ pub(super) fn bandwidth(reader: &Reader<'_>) -> Result<Option<Bandwidth>, Scenar
             },
         }
     };
-    Ok(Some(Bandwidth {
-        up: capacity("up")?,
-        down: capacity("down")?,
-    }))
+    Ok(Some(Bandwidth { up: capacity("up")?, down: capacity("down")? }))
 }
 
 fn latency(network: &Reader<'_>, files: &mut Files<'_>) -> Result<Latency, ScenarioError> {
@@ -407,87 +330,49 @@ fn latency(network: &Reader<'_>, files: &mut Files<'_>) -> Result<Latency, Scena
     }
     if let Some(cube) = reader.table("euclidean", &EUCLIDEAN)? {
         let (dimensions, side, base) = edges(&cube)?;
-        return Ok(Latency::Euclidean {
-            dimensions,
-            side,
-            base,
-        });
+        return Ok(Latency::Euclidean { dimensions, side, base });
     }
     if let Some(cube) = reader.table("vivaldi", &VIVALDI)? {
         let (dimensions, side, base) = edges(&cube)?;
         let height = distribution(&cube, "height", Quantity::Duration)?;
-        return Ok(Latency::Vivaldi {
-            dimensions,
-            side,
-            base,
-            height,
-        });
+        return Ok(Latency::Vivaldi { dimensions, side, base, height });
     }
-    debug_assert!(
-        LAWS.iter().any(|law| reader.has(law)),
-        "the section's choices leave a law"
-    );
-    Ok(Latency::Pairs {
-        round_trip: law(&reader, Quantity::Duration)?,
-    })
+    debug_assert!(LAWS.iter().any(|law| reader.has(law)), "the section's choices leave a law");
+    Ok(Latency::Pairs { round_trip: law(&reader, Quantity::Duration)? })
 }
 
 fn edges(cube: &Reader<'_>) -> Result<(u32, Duration, Duration), ScenarioError> {
-    Ok((
-        cube.count("dimensions")?,
-        cube.duration("side")?,
-        cube.duration("base")?,
-    ))
+    Ok((cube.count("dimensions")?, cube.duration("side")?, cube.duration("base")?))
 }
 
 fn matrix(reader: &Reader<'_>, path: &str, files: &mut Files<'_>) -> Result<Latency, ScenarioError> {
     let units = [("s", TimeUnit::S), ("ms", TimeUnit::Ms), ("us", TimeUnit::Us)];
     let Some(unit) = reader.optional_word("unit", &units)? else {
-        return Err(reader.sources.error(
-            reader.at("matrix"),
-            "a matrix needs its unit: unit = \"ms\", \"s\" or \"us\"",
-        ));
+        return Err(reader
+            .sources
+            .error(reader.at("matrix"), "a matrix needs its unit: unit = \"ms\", \"s\" or \"us\""));
     };
-    let formats = [
-        ("auto", MatrixFormat::Auto),
-        ("square", MatrixFormat::Square),
-        ("pairs", MatrixFormat::Pairs),
-    ];
-    let missing = [
-        ("error", Missing::Error),
-        ("median", Missing::Median),
-        ("drop-node", Missing::DropNode),
-    ];
+    let formats =
+        [("auto", MatrixFormat::Auto), ("square", MatrixFormat::Square), ("pairs", MatrixFormat::Pairs)];
+    let missing = [("error", Missing::Error), ("median", Missing::Median), ("drop-node", Missing::DropNode)];
     Ok(Latency::Matrix {
         file: files.named(reader.sources, reader.at("matrix"), path)?,
         unit,
-        format: reader
-            .optional_word("format", &formats)?
-            .unwrap_or(MatrixFormat::Auto),
-        missing: reader
-            .optional_word("missing", &missing)?
-            .unwrap_or(Missing::Error),
-        intra_site: reader
-            .optional_duration("intra_site")?
-            .unwrap_or(Duration::from_micros(500)),
+        format: reader.optional_word("format", &formats)?.unwrap_or(MatrixFormat::Auto),
+        missing: reader.optional_word("missing", &missing)?.unwrap_or(Missing::Error),
+        intra_site: reader.optional_duration("intra_site")?.unwrap_or(Duration::from_micros(500)),
     })
 }
 
 fn built_in() -> Regions {
     let names: Vec<String> = CLOUD_2024_NAMES.iter().map(|name| (*name).to_owned()).collect();
     let weights = vec![1.0 / names.len() as f64; names.len()];
-    Regions {
-        names,
-        weights,
-        round_trip: cloud_2024(),
-    }
+    Regions { names, weights, round_trip: cloud_2024() }
 }
 
 fn regions(reader: &Reader<'_>) -> Result<Regions, ScenarioError> {
     let mut regions = match reader.given("regions") {
-        Some(Value {
-            data: Data::Table(_), ..
-        }) => match reader.table("regions", &REGIONS)? {
+        Some(Value { data: Data::Table(_), .. }) => match reader.table("regions", &REGIONS)? {
             Some(table) => own_regions(&table)?,
             None => built_in(),
         },
@@ -498,10 +383,9 @@ fn regions(reader: &Reader<'_>) -> Result<Regions, ScenarioError> {
     };
     if let Some(value) = reader.given("weights") {
         let Data::Table(table) = &value.data else {
-            return Err(reader.error(
-                "weights",
-                "must be a table of regions and numbers, such as { us-east = 2 }",
-            ));
+            return Err(
+                reader.error("weights", "must be a table of regions and numbers, such as { us-east = 2 }")
+            );
         };
         let mut weights = vec![0.0; regions.names.len()];
         for entry in &table.0 {
@@ -532,12 +416,7 @@ fn regions(reader: &Reader<'_>) -> Result<Regions, ScenarioError> {
 
 fn own_regions(reader: &Reader<'_>) -> Result<Regions, ScenarioError> {
     const REGIONS_MAX: usize = 1_000;
-    let wrong = || {
-        reader.error(
-            "names",
-            "must be a list of different names such as [\"north\", \"south\"]",
-        )
-    };
+    let wrong = || reader.error("names", "must be a list of different names such as [\"north\", \"south\"]");
     let Some(Data::List(list)) = reader.given("names").map(|value| &value.data) else {
         return Err(wrong());
     };
@@ -557,22 +436,14 @@ fn own_regions(reader: &Reader<'_>) -> Result<Regions, ScenarioError> {
     let round_trip = match reader.given("round_trips") {
         Some(value) => round_trips(reader, value, names.len())?,
         None => {
-            let within = reader
-                .optional_duration("within")?
-                .unwrap_or(Duration::from_micros(500));
+            let within = reader.optional_duration("within")?.unwrap_or(Duration::from_micros(500));
             let between = reader.duration("between")?;
             let cell = |row: usize, column: usize| if row == column { within } else { between };
-            (0..names.len())
-                .map(|row| (0..names.len()).map(|column| cell(row, column)).collect())
-                .collect()
+            (0..names.len()).map(|row| (0..names.len()).map(|column| cell(row, column)).collect()).collect()
         }
     };
     let weights = vec![1.0 / names.len() as f64; names.len()];
-    Ok(Regions {
-        names,
-        weights,
-        round_trip,
-    })
+    Ok(Regions { names, weights, round_trip })
 }
 
 fn round_trips(reader: &Reader<'_>, value: &Value, size: usize) -> Result<Vec<Vec<Duration>>, ScenarioError> {
@@ -581,10 +452,7 @@ fn round_trips(reader: &Reader<'_>, value: &Value, size: usize) -> Result<Vec<Ve
         return fail(value, "round_trips must be a list of rows".to_owned());
     };
     if rows.len() != size {
-        return fail(
-            value,
-            format!("round_trips has {} rows for {size} regions", rows.len()),
-        );
+        return fail(value, format!("round_trips has {} rows for {size} regions", rows.len()));
     }
     let mut table: Vec<Vec<Duration>> = Vec::with_capacity(size);
     for (index, row) in rows.iter().enumerate() {
@@ -592,10 +460,7 @@ fn round_trips(reader: &Reader<'_>, value: &Value, size: usize) -> Result<Vec<Ve
             return fail(row, "a row of round_trips must be a list of durations".to_owned());
         };
         if cells.len() != size {
-            return fail(
-                row,
-                format!("this row has {} round trips for {size} regions", cells.len()),
-            );
+            return fail(row, format!("this row has {} round trips for {size} regions", cells.len()));
         }
         let mut durations: Vec<Duration> = Vec::with_capacity(size);
         for (column, cell) in cells.iter().enumerate() {

@@ -11,12 +11,7 @@ pub(in crate::scenario) static OUTPUT: Section = Section {
     doc: "Which result files are written; the manifest, the summary and the latency histograms always are.",
     keys: &[
         default("calls", Kind::Bool, "true", "`calls.csv`: a row a call."),
-        default(
-            "attempts",
-            Kind::Bool,
-            "true",
-            "`attempts.csv`: a row an attempt.",
-        ),
+        default("attempts", Kind::Bool, "true", "`attempts.csv`: a row an attempt."),
         default("lookups", Kind::Bool, "true", "`lookups.csv`: a row a look-up."),
         default("nodes", Kind::Bool, "true", "`nodes.csv`: a row a node."),
         default("timeline", Kind::Bool, "true", "`timeline.csv`: a row a second."),

@@ -30,12 +30,7 @@ pub(in crate::scenario) static PHASE: Section = Section {
             POSITIVE_DURATION,
             "How long calls are scheduled; calls that run at its end go on.",
         ),
-        default(
-            "measure",
-            Kind::Bool,
-            "true",
-            "`false`: a warm-up, recorded and not summarised.",
-        ),
+        default("measure", Kind::Bool, "true", "`false`: a warm-up, recorded and not summarised."),
         optional("anycall", Kind::Table(&ANYCALL), "", "Single calls."),
         optional("manycall", Kind::Table(&MANYCALL), "", "Calls of many items."),
     ],
@@ -46,11 +41,7 @@ pub(in crate::scenario) static ZIPF: Section = Section {
     id: "popularity",
     title: "popularity",
     doc: "How calls spread.",
-    keys: &[required(
-        "zipf",
-        Kind::Number(0.0, 100.0),
-        "The exponent s: rank r has weight r^-s.",
-    )],
+    keys: &[required("zipf", Kind::Number(0.0, 100.0), "The exponent s: rank r has weight r^-s.")],
     choices: &[],
 };
 
@@ -72,30 +63,15 @@ pub(in crate::scenario) static TRACE: Section = Section {
     title: "trace",
     doc: "Recorded arrivals. The trace's functions map onto the phase's functions in order, modulo their number.",
     keys: &[
-        optional(
-            "azure2019",
-            Kind::Table(&AZURE2019),
-            "",
-            "Azure Functions 2019: invocations per minute.",
-        ),
+        optional("azure2019", Kind::Table(&AZURE2019), "", "Azure Functions 2019: invocations per minute."),
         optional(
             "azure2021",
             Kind::Text("a file's path"),
             "",
             "Azure Functions 2021: a row an invocation, start = end − duration.",
         ),
-        default(
-            "sample",
-            SHARE,
-            "100%",
-            "Share of the trace's functions that is used.",
-        ),
-        default(
-            "speedup",
-            Kind::Number(0.000001, 1e9),
-            "1",
-            "How much faster than recorded.",
-        ),
+        default("sample", SHARE, "100%", "Share of the trace's functions that is used."),
+        default("speedup", Kind::Number(0.000001, 1e9), "1", "How much faster than recorded."),
         optional(
             "arrivals",
             PROCESS,
@@ -103,10 +79,7 @@ pub(in crate::scenario) static TRACE: Section = Section {
             "With `azure2019`: how a minute's calls spread over the minute.",
         ),
     ],
-    choices: &[Choice {
-        keys: &["azure2019", "azure2021"],
-        required: true,
-    }],
+    choices: &[Choice { keys: &["azure2019", "azure2021"], required: true }],
 };
 
 pub(in crate::scenario) static AZURE2019: Section = Section {
@@ -114,11 +87,7 @@ pub(in crate::scenario) static AZURE2019: Section = Section {
     title: "azure2019",
     doc: "Files of the Azure Functions 2019 format.",
     keys: &[
-        required(
-            "invocations",
-            Kind::Text("a file's path"),
-            "Invocations per function and minute.",
-        ),
+        required("invocations", Kind::Text("a file's path"), "Invocations per function and minute."),
         optional(
             "durations",
             Kind::Text("a file's path"),
@@ -163,10 +132,7 @@ pub(in crate::scenario) static ANYCALL: Section = Section {
         optional("deadline", POSITIVE_DURATION, "the function's `timeout`", "Counted from the scheduled time.");
         "calls a second (or minute …) on average"
     ),
-    choices: &[Choice {
-        keys: &["rate", "every", "clients", "trace"],
-        required: true,
-    }],
+    choices: &[Choice { keys: &["rate", "every", "clients", "trace"], required: true }],
 };
 
 pub(in crate::scenario) static MANYCALL: Section = Section {
@@ -179,10 +145,7 @@ pub(in crate::scenario) static MANYCALL: Section = Section {
         optional("deadline", POSITIVE_DURATION, "none", "Of each item, counted from the manycall's scheduled time.");
         "manycalls a second (or minute …) on average"
     ),
-    choices: &[Choice {
-        keys: &["rate", "every", "clients"],
-        required: true,
-    }],
+    choices: &[Choice { keys: &["rate", "every", "clients"], required: true }],
 };
 
 /// Reads a phase.
@@ -273,9 +236,7 @@ fn only_with(reader: &Reader<'_>) -> Result<(), ScenarioError> {
 
 fn arrivals(reader: &Reader<'_>) -> Result<Arrivals, ScenarioError> {
     if let Some(rate) = reader.optional_rate("rate")? {
-        let process = reader
-            .optional_word("arrivals", PROCESSES)?
-            .unwrap_or(Process::Poisson);
+        let process = reader.optional_word("arrivals", PROCESSES)?.unwrap_or(Process::Poisson);
         let interval = Duration::from_secs_f64(1.0 / rate);
         return match process {
             Process::Poisson => Ok(Arrivals::Poisson { rate }),
@@ -297,11 +258,7 @@ fn arrivals(reader: &Reader<'_>) -> Result<Arrivals, ScenarioError> {
         None if think_time.mean().is_none_or(|mean| mean >= 1.0) => think_time.clone(),
         None => Distribution::Constant(1.0),
     };
-    Ok(Arrivals::Clients {
-        clients: reader.count("clients")?,
-        think_time,
-        think_after_failure,
-    })
+    Ok(Arrivals::Clients { clients: reader.count("clients")?, think_time, think_after_failure })
 }
 
 const PROCESSES: &[(&str, Process)] = &[("poisson", Process::Poisson), ("constant", Process::Constant)];
@@ -323,13 +280,7 @@ fn trace(reader: &Reader<'_>, files: &mut Files<'_>) -> Result<Arrivals, Scenari
             return Err(table.error("invocations", "is missing"));
         };
         let within_minute = within_minute.unwrap_or(Process::Poisson);
-        return Ok(Arrivals::Azure2019 {
-            invocations,
-            durations,
-            sample,
-            speedup,
-            within_minute,
-        });
+        return Ok(Arrivals::Azure2019 { invocations, durations, sample, speedup, within_minute });
     }
     if within_minute.is_some() {
         return Err(reader.error("arrivals", "says something only together with azure2019"));
@@ -348,10 +299,9 @@ fn called(reader: &Reader<'_>, names: &Names) -> Result<Vec<FunctionRange>, Scen
         None => names.all_functions(),
     };
     if functions.is_empty() {
-        return Err(reader.sources.error(
-            reader.at,
-            format!("{} calls functions, but there is no [[function]]", reader.path),
-        ));
+        return Err(reader
+            .sources
+            .error(reader.at, format!("{} calls functions, but there is no [[function]]", reader.path)));
     }
     Ok(functions)
 }
@@ -359,56 +309,33 @@ fn called(reader: &Reader<'_>, names: &Names) -> Result<Vec<FunctionRange>, Scen
 fn popularity(reader: &Reader<'_>) -> Result<Popularity, ScenarioError> {
     match reader.given("popularity") {
         None => Ok(Popularity::Uniform),
-        Some(Value {
-            data: Data::Text(text),
-            ..
-        }) if text == "uniform" => Ok(Popularity::Uniform),
-        Some(Value {
-            data: Data::Table(_), ..
-        }) => match reader.table("popularity", &ZIPF)? {
+        Some(Value { data: Data::Text(text), .. }) if text == "uniform" => Ok(Popularity::Uniform),
+        Some(Value { data: Data::Table(_), .. }) => match reader.table("popularity", &ZIPF)? {
             Some(table) => table.number("zipf").map(Popularity::Zipf),
             None => Ok(Popularity::Uniform),
         },
-        Some(_) => Err(reader.error(
-            "popularity",
-            "must be \"uniform\" or a table such as { zipf = 0.9 }",
-        )),
+        Some(_) => Err(reader.error("popularity", "must be \"uniform\" or a table such as { zipf = 0.9 }")),
     }
 }
 
 fn entry(reader: &Reader<'_>, names: &Names) -> Result<Entry, ScenarioError> {
-    let uniform = Entry {
-        nodes: Selector::ALL,
-        popularity: Popularity::Uniform,
-    };
+    let uniform = Entry { nodes: Selector::ALL, popularity: Popularity::Uniform };
     match reader.given("entry") {
         None => Ok(uniform),
-        Some(Value {
-            data: Data::Text(text),
-            ..
-        }) if text == "uniform" || text == "all" => Ok(uniform),
-        Some(Value {
-            data: Data::Table(_), ..
-        }) => {
+        Some(Value { data: Data::Text(text), .. }) if text == "uniform" || text == "all" => Ok(uniform),
+        Some(Value { data: Data::Table(_), .. }) => {
             let Some(table) = reader.table("entry", &ENTRY)? else {
                 return Ok(uniform);
             };
             let nodes = selector_if_any(&table, names)?;
-            let popularity = if table.has("zipf") {
-                Popularity::Zipf(table.number("zipf")?)
-            } else {
-                Popularity::Uniform
-            };
+            let popularity =
+                if table.has("zipf") { Popularity::Zipf(table.number("zipf")?) } else { Popularity::Uniform };
             if nodes.is_none() && !table.has("zipf") {
-                return Err(table.sources.error(
-                    table.at,
-                    format!("{} is empty: say which nodes, or zipf", table.path),
-                ));
+                return Err(table
+                    .sources
+                    .error(table.at, format!("{} is empty: say which nodes, or zipf", table.path)));
             }
-            Ok(Entry {
-                nodes: nodes.unwrap_or(Selector::ALL),
-                popularity,
-            })
+            Ok(Entry { nodes: nodes.unwrap_or(Selector::ALL), popularity })
         }
         Some(value) => Err(reader.error(
             "entry",

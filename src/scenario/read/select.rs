@@ -37,14 +37,8 @@ pub(in crate::scenario) use selector_keys;
 
 /// The choices that every selector makes.
 pub(in crate::scenario) const SELECTOR_CHOICES: &[Choice] = &[
-    Choice {
-        keys: &["share", "count"],
-        required: false,
-    },
-    Choice {
-        keys: &["nodes", "region", "class", "function"],
-        required: false,
-    },
+    Choice { keys: &["share", "count"], required: false },
+    Choice { keys: &["nodes", "region", "class", "function"], required: false },
 ];
 
 pub(in crate::scenario) static SELECTOR: Section = Section {
@@ -107,10 +101,7 @@ pub(super) fn selector_if_any(reader: &Reader<'_>, names: &Names) -> Result<Opti
         if let Some(size) = size
             && count > size
         {
-            return Err(reader.error(
-                "count",
-                format!("asks for more nodes than the {size} to choose from"),
-            ));
+            return Err(reader.error("count", format!("asks for more nodes than the {size} to choose from")));
         }
         Take::Count(count)
     } else {
@@ -124,10 +115,7 @@ pub(super) fn selector_if_any(reader: &Reader<'_>, names: &Names) -> Result<Opti
 fn pool(reader: &Reader<'_>, names: &Names) -> Result<(Pool, Option<u32>), ScenarioError> {
     if let Some(value) = reader.given("nodes") {
         let ranges = node_ranges(reader, value, names.nodes)?;
-        let size = ranges
-            .iter()
-            .map(|range| range.count)
-            .fold(0, u32::saturating_add);
+        let size = ranges.iter().map(|range| range.count).fold(0, u32::saturating_add);
         return Ok((Pool::Nodes(ranges), Some(size)));
     }
     if let Some(region) = reader.optional_text("region")? {
@@ -155,10 +143,7 @@ pub(super) fn patterns(
     value: &Value,
 ) -> Result<Vec<(String, At)>, ScenarioError> {
     let wrong = |value: &Value| {
-        let problem = format!(
-            "{key} = {} must be a function's name or a list of names",
-            shown(value)
-        );
+        let problem = format!("{key} = {} must be a function's name or a list of names", shown(value));
         reader.sources.error(value.at, problem)
     };
     match &value.data {
@@ -188,9 +173,7 @@ fn node_ranges(reader: &Reader<'_>, value: &Value, nodes: u32) -> Result<Vec<Nod
         return Err(wrong(value));
     };
     if list.is_empty() {
-        return Err(reader
-            .sources
-            .error(value.at, "an empty list of nodes selects nobody"));
+        return Err(reader.sources.error(value.at, "an empty list of nodes selects nobody"));
     }
     let mut ranges: Vec<(NodeRange, At)> = Vec::with_capacity(list.len());
     for item in list {
@@ -204,13 +187,7 @@ fn node_ranges(reader: &Reader<'_>, value: &Value, nodes: u32) -> Result<Vec<Nod
         };
         match (first, last) {
             (Some(first), Some(last)) if first <= last && last < nodes => {
-                ranges.push((
-                    NodeRange {
-                        first,
-                        count: last - first + 1,
-                    },
-                    item.at,
-                ));
+                ranges.push((NodeRange { first, count: last - first + 1 }, item.at));
             }
             _ => return Err(wrong(item)),
         }
@@ -220,9 +197,7 @@ fn node_ranges(reader: &Reader<'_>, value: &Value, nodes: u32) -> Result<Vec<Nod
         if let [(before, _), (after, at)] = pair
             && before.first + before.count > after.first
         {
-            return Err(reader
-                .sources
-                .error(*at, format!("node {} is listed twice", after.first)));
+            return Err(reader.sources.error(*at, format!("node {} is listed twice", after.first)));
         }
     }
     Ok(ranges.into_iter().map(|(range, _)| range).collect())

@@ -1,0 +1,648 @@
+//! Attempts of calls on their way: dialling, bodies, the provider's runtime, the answer.
+//!
+//! An attempt at this node's own runtime takes no network. One by the policy `direct` takes the same way as any
+//! other, but neither its entry nor its provider has a node in it.
+
+use super::traffic::Link;
+use super::{Engine, Event};
+use crate::executor::{self, Cut, Job, Lost, Submit};
+use crate::network::{FlowId, Transfer};
+use edge_faas_core::context::{Capacity, Timing};
+use edge_faas_core::io::{Attempt, AttemptEvent, AttemptFailure, AttemptId, Input, Started};
+use edge_faas_core::key::{FunctionHandle, PeerHandle};
+use edge_faas_core::results::TrafficClass;
+use edge_faas_core::time::{Duration, Time};
+
+/// The head of a call or of an answer: a frame with function, deadline and the usual headers.
+const HEAD_BYTES: u64 = 256;
+/// A frame that only says something: accepted, refused, cancel.
+const NOTE_BYTES: u64 = 64;
+
+/// An attempt's place in the slab, with a stamp that tells it from an earlier one in the same place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FlightId {
+    pub(crate) slot: u32,
+    pub(crate) stamp: u32,
+}
+
+impl FlightId {
+    fn to_bits(self) -> u64 {
+        u64::from(self.stamp) << 32 | u64::from(self.slot)
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        FlightId { slot: bits as u32, stamp: (bits >> 32) as u32 }
+    }
+}
+
+/// What happens next to an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// The entry can send: its connection stands.
+    Ready,
+    /// The dial failed.
+    DialFailed,
+    /// The call has arrived at the provider.
+    Arrived,
+    /// The entry hears that the call was taken.
+    Accepted,
+    /// The entry hears that the call failed.
+    Failed,
+    /// The answer has arrived at the entry.
+    Answered,
+    /// The provider hears that the call is cancelled.
+    Cancelled,
+    /// The client of a direct call gives up.
+    Deadline,
+}
+
+/// One attempt under way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) stamp: u32,
+    /// The entry node's handle.
+    pub(crate) entry: u32,
+    /// The provider's handle.
+    pub(crate) provider: u32,
+    pub(crate) attempt: AttemptId,
+    /// The call's place in the workload.
+    pub(crate) call: u64,
+    pub(crate) function: u32,
+    pub(crate) direct: bool,
+    /// When the entry began it.
+    pub(crate) start: Time,
+    /// When what is on its way now left.
+    sent: Time,
+    pub(crate) connect: Duration,
+    /// Where the provider's answer to the entry stands.
+    failure: Option<(AttemptFailure, Started)>,
+    capacity: Option<Capacity>,
+    status: u16,
+    pub(crate) timing: Timing,
+    /// The job is in the provider's runtime.
+    running: bool,
+    /// The body that is on its way, and which way.
+    body: Option<(FlowId, Step)>,
+    /// True once the entry has heard the end.
+    told: bool,
+}
+
+impl Flight {
+    pub(crate) fn id(&self, slot: usize) -> FlightId {
+        FlightId { slot: slot as u32, stamp: self.stamp }
+    }
+}
+
+impl Engine<'_> {
+    /// Starts an attempt that a node asked for.
+    pub(crate) fn launch(&mut self, node: u32, attempt: Attempt) {
+        let provider = attempt.provider.get();
+        self.start_flight(node, provider, attempt.id, attempt.call.0, attempt.function, false);
+    }
+
+    /// Starts an attempt.
+    pub(crate) fn start_flight(
+        &mut self,
+        entry: u32,
+        provider: u32,
+        attempt: AttemptId,
+        call: u64,
+        function: FunctionHandle,
+        direct: bool,
+    ) {
+        self.totals.attempts += 1;
+        self.flight_generation = self.flight_generation.wrapping_add(1);
+        let stamp = self.flight_generation;
+        let flight = Flight {
+            stamp,
+            entry,
+            provider,
+            attempt,
+            call,
+            function: function.0,
+            direct,
+            start: self.now,
+            sent: self.now,
+            connect: Duration::ZERO,
+            failure: None,
+            capacity: None,
+            status: 0,
+            timing: Timing::default(),
+            running: false,
+            body: None,
+            told: false,
+        };
+        let id = FlightId { slot: self.flights.insert(flight) as u32, stamp };
+        self.workload.flight_started(call, entry, attempt, id);
+        if !self.nodes[provider as usize].is_up() {
+            self.rows.writer.sent_to_dead(self.now);
+        }
+        if entry == provider {
+            self.queue.push(self.now, Event::Flight(id, Step::Arrived));
+            return;
+        }
+        if !direct {
+            self.charge_forward(entry);
+        }
+        let depart = if direct { self.now } else { self.depart(entry) };
+        match self.link(entry, provider, depart) {
+            Link::Ready(at, dialled) => {
+                if dialled {
+                    self.flights[id.slot as usize].connect = at.since(depart);
+                }
+                self.queue.push(at, Event::Flight(id, Step::Ready));
+            }
+            Link::Refused(at) => self.queue.push(at, Event::Flight(id, Step::DialFailed)),
+            Link::Reset(at) => {
+                self.queue.push(at, Event::Disconnected { node: entry, peer: provider });
+                self.queue.push(at, Event::Flight(id, Step::DialFailed));
+            }
+            Link::Silence => {
+                self.queue.push(depart + self.limits.dial_timeout, Event::Flight(id, Step::DialFailed));
+            }
+        }
+    }
+
+    fn flight(&self, id: FlightId) -> Option<&Flight> {
+        self.flights.get(id.slot as usize).filter(|flight| flight.stamp == id.stamp)
+    }
+
+    fn flight_mut(&mut self, id: FlightId) -> Option<&mut Flight> {
+        self.flights.get_mut(id.slot as usize).filter(|flight| flight.stamp == id.stamp)
+    }
+
+    /// Forgets an attempt that nothing can happen to any more.
+    pub(crate) fn drop_flight(&mut self, id: FlightId) {
+        if self.flight(id).is_none() {
+            return;
+        }
+        let flight = self.flights.remove(id.slot as usize);
+        if let Some((flow, _)) = flight.body {
+            self.transfers.cancel(self.now, flow);
+            self.set_transfer();
+        }
+        self.flight_over(&flight);
+    }
+
+    pub(crate) fn step(&mut self, id: FlightId, step: Step) {
+        let Some(flight) = self.flight(id) else { return };
+        let (entry, provider, sent) = (flight.entry, flight.provider, flight.sent);
+        match step {
+            Step::Ready => {
+                // The handshake itself may have met a death.
+                if !self.nodes[provider as usize].is_up()
+                    && self.flights[id.slot as usize].connect > Duration::ZERO
+                {
+                    self.queue.push(self.now, Event::Flight(id, Step::DialFailed));
+                    return;
+                }
+                self.flights[id.slot as usize].sent = self.now;
+                self.tell(id, AttemptEvent::Sent);
+                let bytes = HEAD_BYTES + self.workload.request_bytes(self.flights[id.slot as usize].call);
+                self.send_body(id, entry, provider, bytes, Step::Arrived);
+            }
+            Step::DialFailed => {
+                self.nodes[entry as usize].connections.remove(provider);
+                self.fail_here(id, AttemptFailure::Dial, Started::No);
+            }
+            Step::Arrived => {
+                if entry != provider {
+                    if !self.reaches(entry, provider, sent) {
+                        self.lose(id);
+                        return;
+                    }
+                    let bytes = HEAD_BYTES + self.workload.request_bytes(self.flights[id.slot as usize].call);
+                    self.arrive(entry, provider, TrafficClass::Calls, bytes);
+                }
+                let flight = &self.flights[id.slot as usize];
+                let function = FunctionHandle(flight.function);
+                if flight.direct || entry == provider {
+                    self.serve(provider, entry, id.to_bits(), function);
+                } else {
+                    self.charge_forward(provider);
+                    let from = PeerHandle::new(entry);
+                    self.input(provider, Input::CallArrived { from, reply: id.to_bits(), function });
+                }
+            }
+            Step::Accepted => {
+                let Some(capacity) = flight.capacity else { return };
+                if self.reaches(provider, entry, sent) {
+                    self.arrive_back(id, NOTE_BYTES);
+                    self.tell(id, AttemptEvent::Accepted { capacity });
+                }
+            }
+            Step::Failed => {
+                let (Some((reason, started)), capacity) = (flight.failure, flight.capacity) else {
+                    return;
+                };
+                if self.reaches(provider, entry, sent) {
+                    self.arrive_back(id, NOTE_BYTES);
+                    self.tell(id, AttemptEvent::Failed { reason, started, capacity });
+                }
+                self.drop_flight(id);
+            }
+            Step::Answered => {
+                let (status, timing) = (flight.status, flight.timing);
+                let capacity = flight.capacity.unwrap_or_default();
+                if self.reaches(provider, entry, sent) {
+                    let bytes =
+                        HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
+                    self.arrive_back(id, bytes);
+                    self.answered(id, timing, status);
+                    self.tell(id, AttemptEvent::Finished { status, timing, capacity });
+                }
+                self.drop_flight(id);
+            }
+            Step::Cancelled => self.cancelled_at_provider(id),
+            Step::Deadline => self.give_up(id),
+        }
+    }
+
+    /// The way back ends: counted like any message, unless it never left the machine.
+    fn arrive_back(&mut self, id: FlightId, bytes: u64) {
+        let Some(flight) = self.flight(id) else { return };
+        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        if from != to {
+            self.arrive(from, to, TrafficClass::Calls, bytes);
+            if !direct {
+                self.charge_forward(to);
+            }
+        }
+    }
+
+    /// Gives the entry news of an attempt.
+    fn tell(&mut self, id: FlightId, event: AttemptEvent) {
+        let Some(flight) = self.flight_mut(id) else { return };
+        let over = matches!(event, AttemptEvent::Finished { .. } | AttemptEvent::Failed { .. });
+        if flight.told {
+            return;
+        }
+        flight.told = over;
+        let (entry, attempt, direct, call) = (flight.entry, flight.attempt, flight.direct, flight.call);
+        if direct {
+            if over {
+                let flight = self.flights.remove(id.slot as usize);
+                self.direct_attempt_row(&flight, &event);
+                self.direct_over(call, &event);
+                self.flight_over(&flight);
+            }
+        } else {
+            self.later(entry, Input::Attempt { attempt, event });
+        }
+    }
+
+    /// The attempt fails without the provider's word.
+    fn fail_here(&mut self, id: FlightId, reason: AttemptFailure, started: Started) {
+        self.tell(id, AttemptEvent::Failed { reason, started, capacity: None });
+        self.drop_flight(id);
+    }
+
+    /// The call reached nobody: the core finds out by itself, a direct client by its deadline.
+    fn lose(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id) else { return };
+        if flight.direct {
+            self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+        } else {
+            self.drop_flight(id);
+        }
+    }
+
+    /// Sends a note from the provider to the entry, or hands it over where they are the same.
+    fn note(&mut self, id: FlightId, step: Step) {
+        let now = self.now;
+        let Some(flight) = self.flight_mut(id) else { return };
+        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        if from == to {
+            flight.sent = now;
+            self.queue.push(self.now, Event::Flight(id, step));
+            return;
+        }
+        let depart = if direct { self.now } else { self.depart(from) };
+        self.post_flight(id, from, to, NOTE_BYTES, depart, step);
+    }
+
+    fn post_flight(&mut self, id: FlightId, from: u32, to: u32, bytes: u64, at: Time, step: Step) {
+        self.count_bytes(from, to, TrafficClass::Calls, bytes, true);
+        if let Some(flight) = self.flight(id) {
+            self.workload.message(flight.call);
+        }
+        match self.message_delay(from, to, bytes) {
+            Some(delay) => {
+                if let Some(flight) = self.flight_mut(id) {
+                    flight.sent = at;
+                }
+                self.queue.push(at + delay, Event::Flight(id, step));
+            }
+            None if step == Step::Accepted => {}
+            None => self.lose(id),
+        }
+    }
+
+    /// Sends a body: a short one as a message, a long one as a flow that shares the links.
+    fn send_body(&mut self, id: FlightId, from: u32, to: u32, bytes: u64, step: Step) {
+        let (number_from, number_to) = (self.population.number(from), self.population.number(to));
+        let direct = self.flight(id).is_some_and(|flight| flight.direct);
+        let depart = if direct { self.now } else { self.depart(from) };
+        if self.transfers.bypasses(number_from, number_to, bytes) {
+            self.post_flight(id, from, to, bytes, depart, step);
+            return;
+        }
+        self.count_bytes(from, to, TrafficClass::Calls, bytes, true);
+        let flow = self.transfers.start(self.now, number_from, number_to, bytes, id.to_bits());
+        let call = self.flights[id.slot as usize].call;
+        self.workload.message(call);
+        self.flights[id.slot as usize].body = Some((flow, step));
+        self.set_transfer();
+    }
+
+    /// The last bit of a body has left: it arrives a delay later.
+    pub(crate) fn body_sent(&mut self, transfer: Transfer) {
+        let id = FlightId::from_bits(transfer.tag);
+        let Some(flight) = self.flight_mut(id) else { return };
+        let Some((_, step)) = flight.body.take() else {
+            return;
+        };
+        let (from, to) = if step == Step::Arrived {
+            (flight.entry, flight.provider)
+        } else {
+            (flight.provider, flight.entry)
+        };
+        if !self.nodes[from as usize].is_up() {
+            self.drop_flight(id);
+            return;
+        }
+        match self.message_delay(from, to, 0) {
+            Some(delay) => {
+                let at = self.now;
+                if let Some(flight) = self.flight_mut(id) {
+                    flight.sent = at;
+                }
+                self.queue.push(at + delay, Event::Flight(id, step));
+            }
+            None => self.lose(id),
+        }
+    }
+
+    /// The provider runs the call.
+    pub(crate) fn serve(&mut self, provider: u32, _entry: u32, reply: u64, function: FunctionHandle) {
+        let id = FlightId::from_bits(reply);
+        let Some(flight) = self.flight(id) else { return };
+        let call = flight.call;
+        let number = self.population.number(provider);
+        let attempts = self.workload.call(call).map_or(0, |state| state.attempts);
+        let job = Job {
+            id: id.to_bits(),
+            function: function.0,
+            work: self.work(call, function),
+            cold: self.cold_start(call, attempts, function),
+        };
+        let now = self.now;
+        let Some(runtime) = self.machines[number as usize].runtime.as_mut() else {
+            self.refused(id, AttemptFailure::NotHosted);
+            return;
+        };
+        let submitted = runtime.executor.submit(now, job);
+        let capacity = runtime.executor.capacity(function.0);
+        self.runtime_events(number);
+        let Some(flight) = self.flight_mut(id) else { return };
+        flight.capacity = Some(capacity);
+        match submitted {
+            Submit::Rejected => self.refused(id, AttemptFailure::Full { retry_after: None }),
+            Submit::NotHosted => self.refused(id, AttemptFailure::NotHosted),
+            Submit::Down => self.refused(id, AttemptFailure::Runtime),
+            Submit::Started | Submit::Queued => {
+                flight.running = true;
+                self.note(id, Step::Accepted);
+            }
+        }
+        self.set_runtime(number);
+    }
+
+    /// The node at the provider refuses the call.
+    pub(crate) fn refuse(&mut self, _provider: u32, _entry: u32, reply: u64) {
+        self.refused(FlightId::from_bits(reply), AttemptFailure::NotHosted);
+    }
+
+    fn refused(&mut self, id: FlightId, reason: AttemptFailure) {
+        let Some(flight) = self.flight_mut(id) else { return };
+        flight.failure = Some((reason, Started::No));
+        self.note(id, Step::Failed);
+    }
+
+    /// A machine's runtime is due.
+    pub(crate) fn runtime_due(&mut self, number: u32) {
+        let now = self.now;
+        let Some(runtime) = self.machines[number as usize].runtime.as_mut() else {
+            return;
+        };
+        if runtime.wake != now {
+            return;
+        }
+        runtime.wake = Time::MAX;
+        self.runtime_events(number);
+        self.set_runtime(number);
+    }
+
+    /// Takes what a machine's runtime has finished.
+    pub(crate) fn runtime_events(&mut self, number: u32) {
+        let now = self.now;
+        while let Some(event) =
+            self.machines[number as usize].runtime.as_mut().and_then(|runtime| runtime.executor.poll(now))
+        {
+            match event {
+                executor::Event::Finished(executor::Finished { id, queue, cold, exec, .. }) => {
+                    self.finished(FlightId::from_bits(id), Timing { queue, cold, exec });
+                }
+                // A job that leaves the queue starts then; its row says so by its parts.
+                executor::Event::Started { .. } | executor::Event::Charged { .. } => {}
+            }
+        }
+    }
+
+    fn finished(&mut self, id: FlightId, timing: Timing) {
+        let Some(flight) = self.flight(id) else { return };
+        let (entry, provider, call, function) = (flight.entry, flight.provider, flight.call, flight.function);
+        let number = self.population.number(provider);
+        let capacity = self.capacity(number, FunctionHandle(function));
+        let status = self.workload.status(call);
+        let direct = flight.direct;
+        self.workload.executed(call);
+        let now = self.now;
+        let Some(flight) = self.flight_mut(id) else { return };
+        flight.running = false;
+        flight.timing = timing;
+        flight.status = status;
+        flight.capacity = capacity.or(flight.capacity);
+        if entry == provider {
+            flight.sent = now;
+            self.queue.push(self.now, Event::Flight(id, Step::Answered));
+            return;
+        }
+        if !direct {
+            self.charge_forward(provider);
+        }
+        let bytes = HEAD_BYTES + self.workload.response_bytes(call);
+        self.send_body(id, provider, entry, bytes, Step::Answered);
+    }
+
+    /// The client of a direct call gives up: the provider notices that its caller is gone.
+    fn give_up(&mut self, id: FlightId) {
+        self.cut_short(id);
+        self.fail_here(id, AttemptFailure::Timeout, Started::Maybe);
+    }
+
+    /// Takes an attempt's job off its runtime, wherever it stands.
+    fn cut_short(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id).filter(|flight| flight.running) else {
+            return;
+        };
+        let (provider, call) = (flight.provider, flight.call);
+        let number = self.population.number(provider);
+        let now = self.now;
+        let cut = self.machines[number as usize]
+            .runtime
+            .as_mut()
+            .and_then(|runtime| runtime.executor.cancel(now, id.to_bits()));
+        self.runtime_events(number);
+        self.set_runtime(number);
+        if let Some(cut) = cut {
+            self.burnt(call, cut);
+        }
+    }
+
+    /// A node stops an attempt.
+    pub(crate) fn cancel(&mut self, _node: u32, attempt: AttemptId) {
+        let Some(id) = self.workload.flight_of(_node, attempt) else {
+            return;
+        };
+        let Some(flight) = self.flight(id) else { return };
+        let (entry, provider) = (flight.entry, flight.provider);
+        if entry == provider {
+            self.queue.push(self.now, Event::Flight(id, Step::Cancelled));
+            return;
+        }
+        let depart = self.depart(entry);
+        self.count_bytes(entry, provider, TrafficClass::Calls, NOTE_BYTES, true);
+        let call = self.flights[id.slot as usize].call;
+        self.workload.message(call);
+        if let Some(delay) = self.message_delay(entry, provider, NOTE_BYTES) {
+            self.queue.push(depart + delay, Event::Flight(id, Step::Cancelled));
+        }
+    }
+
+    fn cancelled_at_provider(&mut self, id: FlightId) {
+        let now = self.now;
+        let Some(flight) = self.flight(id) else { return };
+        let (provider, running, call) = (flight.provider, flight.running, flight.call);
+        if !self.nodes[provider as usize].is_up() {
+            return;
+        }
+        let number = self.population.number(provider);
+        if !running {
+            // Not there yet: it is refused on arrival. Or already on its way back: that answer counts.
+            if flight.body.is_some_and(|(_, step)| step == Step::Arrived) || flight.capacity.is_none() {
+                self.fail_flight(id, AttemptFailure::Cancelled, Started::No);
+            }
+            return;
+        }
+        let cancelled = self.machines[number as usize]
+            .runtime
+            .as_mut()
+            .and_then(|runtime| runtime.executor.cancel(now, id.to_bits()));
+        self.runtime_events(number);
+        self.set_runtime(number);
+        let Some(cancelled) = cancelled else { return };
+        let started = if cancelled.started { Started::Yes } else { Started::No };
+        if let Some(flight) = self.flight_mut(id) {
+            flight.running = false;
+            flight.timing.exec = cancelled.burnt;
+        }
+        self.burnt(call, cancelled);
+        self.fail_flight(id, AttemptFailure::Cancelled, started);
+    }
+
+    /// The provider gives an attempt up and says so.
+    pub(crate) fn fail_flight(&mut self, id: FlightId, reason: AttemptFailure, started: Started) {
+        let Some(flight) = self.flight_mut(id) else { return };
+        flight.running = false;
+        flight.failure = Some((reason, started));
+        if let Some((flow, _)) = flight.body.take() {
+            self.transfers.cancel(self.now, flow);
+            self.set_transfer();
+        }
+        let Some(flight) = self.flight_mut(id) else { return };
+        // What was scheduled for it before is void.
+        let (number, function) = (flight.provider, flight.function);
+        let number = self.population.number(number);
+        let capacity = self.capacity(number, FunctionHandle(function));
+        if let Some(flight) = self.flight_mut(id) {
+            flight.capacity = capacity;
+        }
+        self.note(id, Step::Failed);
+    }
+
+    /// Everything that a machine's death takes with it: jobs in its runtime, bodies from and to it.
+    pub(crate) fn drop_flights_of(&mut self, node: u32) {
+        let number = self.population.number(node);
+        for transfer in self.transfers.cancel_node(self.now, number) {
+            let id = FlightId::from_bits(transfer.tag);
+            if let Some(flight) = self.flight_mut(id) {
+                flight.body = None;
+            }
+        }
+        self.set_transfer();
+        let gone: Vec<FlightId> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.provider == node || flight.entry == node)
+            .map(|(slot, flight)| flight.id(slot))
+            .collect();
+        for id in gone {
+            let Some(flight) = self.flight(id) else { continue };
+            if flight.entry == node && flight.provider != node {
+                // The provider notices that its caller is gone and stops.
+                self.cut_short(id);
+                self.drop_flight(id);
+            } else if flight.entry == node {
+                self.drop_flight(id);
+            } else if flight.direct {
+                self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+            } else {
+                self.drop_flight(id);
+            }
+        }
+    }
+
+    /// How full a machine's runtime is for a function; `None`: not hosted, or down.
+    pub(crate) fn capacity(&self, number: u32, function: FunctionHandle) -> Option<Capacity> {
+        let runtime = self.machines[number as usize].runtime.as_ref()?;
+        (!runtime.down && runtime.executor.hosts(function.0)).then(|| runtime.executor.capacity(function.0))
+    }
+
+    /// Jobs died with their machine: what they burnt is counted.
+    pub(crate) fn count_lost(&mut self, lost: &[Lost]) {
+        for lost in lost {
+            if let Some(flight) = self.flight(FlightId::from_bits(lost.id)) {
+                let call = flight.call;
+                self.burnt(call, lost.cut);
+            }
+        }
+    }
+
+    /// Jobs died with a runtime whose node lives: it says so.
+    pub(crate) fn fail_lost(&mut self, lost: &[Lost]) {
+        self.count_lost(lost);
+        for lost in lost {
+            let started = if lost.cut.started { Started::Yes } else { Started::No };
+            self.fail_flight(FlightId::from_bits(lost.id), AttemptFailure::Runtime, started);
+        }
+    }
+
+    /// A job was cut off.
+    fn burnt(&mut self, call: u64, cut: Cut) {
+        if cut.started {
+            self.workload.executed(call);
+            self.workload.wasted(call, cut.burnt);
+        }
+    }
+}

@@ -1,0 +1,613 @@
+//! The schedule of calls, played: calls that are due go into their entry nodes, and what becomes of them into rows.
+
+use super::flight::{Flight, FlightId, Step};
+use super::{Engine, Event};
+use crate::executor;
+use edge_faas_core::context::Timing;
+use edge_faas_core::draws::Draws;
+use edge_faas_core::faas::AnycallPolicy;
+use edge_faas_core::io::{
+    AttemptEvent, AttemptFailure, AttemptId, Call, CallId, CallOutcome, CallReport, Input, Map, MapId,
+};
+use edge_faas_core::key::FunctionHandle;
+use edge_faas_core::results::Outcome;
+use edge_faas_core::scenario::schedule::{self, CallKey, CallKind, Schedule, ScheduledCall};
+use edge_faas_core::scenario::schema;
+use edge_faas_core::time::{Duration, Time};
+use rustc_hash::FxHashMap;
+
+/// What a client needs at least to see that a call failed and to make the next: a failure that takes no time
+/// at all must not stop the clock.
+const CLIENT_TURNAROUND: Duration = Duration::from_millis(1);
+
+/// A call that has begun.
+#[derive(Debug)]
+pub(crate) struct CallState {
+    pub(crate) phase: u16,
+    pub(crate) function: u32,
+    /// The entry's machine.
+    pub(crate) entry: u32,
+    /// Its identity then.
+    pub(crate) node: u32,
+    pub(crate) policy: &'static str,
+    pub(crate) at: Time,
+    pub(crate) sent: Option<Time>,
+    pub(crate) work: schedule::Work,
+    pub(crate) key: CallKey,
+    pub(crate) map: Option<(u64, u32)>,
+    /// Its place in the schedule, for the client's next call.
+    id: schedule::CallId,
+    pub(crate) messages: u32,
+    pub(crate) attempts: u32,
+    pub(crate) executions: u32,
+    pub(crate) wasted: Duration,
+    /// Attempts that something can still happen to.
+    flights: u32,
+    /// The last answer that came in: which attempt's, its dial, and whether it crossed the network.
+    pub(crate) answer: Option<Answer>,
+    pub(crate) end: Option<End>,
+}
+
+/// The answer that reached the entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) attempt: AttemptId,
+    pub(crate) connect: Duration,
+    pub(crate) provider: u32,
+    pub(crate) timing: Timing,
+    pub(crate) status: u16,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) outcome: Outcome,
+    pub(crate) done: Time,
+    pub(crate) report: Option<Box<CallReport>>,
+    pub(crate) error: &'static str,
+}
+
+/// A manycall that has begun.
+#[derive(Debug)]
+struct MapState {
+    scheduled: ScheduledCall,
+    node: u32,
+    items: u32,
+    next: u32,
+    done: u32,
+    /// Number of its first item's call.
+    first: u64,
+    all_ok: bool,
+}
+
+/// The workload of a repetition.
+#[derive(Debug)]
+pub(crate) struct Workload<'s> {
+    schedule: Schedule<'s>,
+    /// By number, which the rows show. Its order is never observed.
+    calls: FxHashMap<u64, CallState>,
+    maps: FxHashMap<u64, MapState>,
+    /// Calls of open loops so far, by flow.
+    arrived: FxHashMap<u64, u64>,
+    /// Clients' next calls.
+    clients: slab::Slab<ScheduledCall>,
+    attempts: FxHashMap<(u32, u64), FlightId>,
+    next_direct: u64,
+}
+
+impl<'s> Workload<'s> {
+    pub(crate) fn new(schedule: Schedule<'s>) -> Self {
+        Workload {
+            schedule,
+            calls: FxHashMap::default(),
+            maps: FxHashMap::default(),
+            arrived: FxHashMap::default(),
+            clients: slab::Slab::new(),
+            attempts: FxHashMap::default(),
+            next_direct: 0,
+        }
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Time> {
+        self.schedule.next_at()
+    }
+
+    /// Everything that was due has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.calls.is_empty() && self.maps.is_empty() && self.clients.is_empty() && self.next_at().is_none()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(crate) fn request_bytes(&self, call: u64) -> u64 {
+        self.calls.get(&call).map_or(0, |state| state.work.request_bytes)
+    }
+
+    pub(crate) fn response_bytes(&self, call: u64) -> u64 {
+        self.calls.get(&call).map_or(0, |state| state.work.response_bytes)
+    }
+
+    pub(crate) fn service_time(&self, call: u64) -> Duration {
+        self.calls.get(&call).map_or(Duration::ZERO, |state| state.work.service_time)
+    }
+
+    /// The status that the function itself answers with.
+    pub(crate) fn status(&self, call: u64) -> u16 {
+        if self.calls.get(&call).is_some_and(|state| state.work.fails) { 500 } else { 200 }
+    }
+
+    pub(crate) fn key(&self, call: u64) -> CallKey {
+        self.calls.get(&call).map_or(CallKey(0), |state| state.key)
+    }
+
+    pub(crate) fn call(&self, call: u64) -> Option<&CallState> {
+        self.calls.get(&call)
+    }
+
+    pub(crate) fn message(&mut self, call: u64) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.messages += 1;
+        }
+    }
+
+    /// The function's code ran for this call.
+    pub(crate) fn executed(&mut self, call: u64) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.executions += 1;
+        }
+    }
+
+    /// It ran so long for nothing.
+    pub(crate) fn wasted(&mut self, call: u64, time: Duration) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.wasted += time;
+        }
+    }
+
+    pub(crate) fn flight_started(&mut self, call: u64, node: u32, attempt: AttemptId, id: FlightId) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.flights += 1;
+            state.attempts += 1;
+        }
+        self.attempts.insert((node, attempt.0), id);
+    }
+
+    pub(crate) fn flight_of(&self, node: u32, attempt: AttemptId) -> Option<FlightId> {
+        self.attempts.get(&(node, attempt.0)).copied()
+    }
+}
+
+/// The number of a call in the results: which flow of the schedule, and its place there. It depends on the schedule
+/// alone, so that another backend gives the same call the same number.
+fn number(id: schedule::CallId, place: u64) -> u64 {
+    (u64::from(id.phase) * 2 + u64::from(id.many)) << 40 | (place & ((1 << 40) - 1))
+}
+
+impl Engine<'_> {
+    /// Calls of the open loop are due.
+    pub(crate) fn arrival_due(&mut self) {
+        while self.workload.next_at().is_some_and(|at| at <= self.now) {
+            let Some(call) = self.workload.schedule.next() else {
+                break;
+            };
+            self.begin(call);
+        }
+        self.set_arrival();
+    }
+
+    pub(crate) fn set_arrival(&mut self) {
+        if let Some(at) = self.workload.next_at() {
+            self.queue.push(at, Event::Arrival);
+        }
+    }
+
+    pub(crate) fn client_due(&mut self, client: u32) {
+        let call = self.workload.clients.remove(client as usize);
+        self.begin(call);
+    }
+
+    /// A call's place in its flow: its number in an open loop; in a closed one by client and number, so that it
+    /// does not depend on who is faster.
+    fn place(&mut self, call: &ScheduledCall) -> u64 {
+        let phase = &self.scenario.phases[usize::from(call.id.phase)];
+        let arrivals = if call.id.many {
+            phase.manycall.as_ref().map(|many| &many.arrivals)
+        } else {
+            phase.anycall.as_ref().map(|any| &any.arrivals)
+        };
+        if let Some(&schema::Arrivals::Clients { clients, .. }) = arrivals {
+            return u64::from(call.id.index) * u64::from(clients) + u64::from(call.id.lane);
+        }
+        let flow = u64::from(call.id.phase) * 2 + u64::from(call.id.many);
+        let arrived = self.workload.arrived.entry(flow).or_default();
+        *arrived += 1;
+        *arrived - 1
+    }
+
+    /// A call is due at its entry.
+    fn begin(&mut self, call: ScheduledCall) {
+        let place = self.place(&call);
+        let node = self.population.handle(call.entry);
+        if call.cold && self.nodes[node as usize].is_up() {
+            self.make_cold(node);
+        }
+        match call.kind {
+            CallKind::Anycall { policy } => self.begin_call(call, number(call.id, place), node, policy),
+            CallKind::Manycall { policy, items } => {
+                let map = number(call.id, place);
+                let first = number(call.id, place * u64::from(items));
+                let state = MapState { scheduled: call, node, items, next: 0, done: 0, first, all_ok: true };
+                self.workload.maps.insert(map, state);
+                if !self.nodes[node as usize].is_up() {
+                    self.end_items(map, Outcome::EntryDown);
+                    return;
+                }
+                let function = FunctionHandle(call.function);
+                let local = self.capacity(call.entry, function);
+                let (policy, items) = (Some(policy), Some(u64::from(items)));
+                let map = Map { id: MapId(map), function, policy, items, credit: None, local };
+                self.later(node, Input::Map(Box::new(map)));
+            }
+        }
+    }
+
+    fn begin_call(&mut self, call: ScheduledCall, number: u64, node: u32, policy: AnycallPolicy) {
+        let mut state = CallState {
+            phase: call.id.phase,
+            function: call.function,
+            entry: call.entry,
+            node,
+            policy: policy.name(),
+            at: call.at,
+            sent: Some(self.now),
+            work: call.work,
+            key: call.key,
+            map: None,
+            id: call.id,
+            messages: 0,
+            attempts: 0,
+            executions: 0,
+            wasted: Duration::ZERO,
+            flights: 0,
+            answer: None,
+            end: None,
+        };
+        if !self.nodes[node as usize].is_up() {
+            state.sent = None;
+            self.workload.calls.insert(number, state);
+            self.end_call(number, Outcome::EntryDown, None, "the entry node is down");
+            return;
+        }
+        self.workload.calls.insert(number, state);
+        let deadline = call.deadline.map_or(Time::MAX, |deadline| call.at.saturating_add(deadline));
+        let function = FunctionHandle(call.function);
+        if policy == AnycallPolicy::Direct {
+            self.begin_direct(number, node, function, deadline);
+            return;
+        }
+        self.charge_forward(node);
+        let call = Call {
+            id: CallId(number),
+            function,
+            policy: Some(policy),
+            deadline,
+            idempotent: Some(call.idempotent),
+            replayable: call.work.request_bytes <= self.scenario.faas.retry_body_limit,
+            local: self.capacity(call.entry, function),
+        };
+        self.later(node, Input::Call(Box::new(call)));
+    }
+
+    /// The client calls the nearest provider's runtime itself.
+    fn begin_direct(&mut self, number: u64, node: u32, function: FunctionHandle, deadline: Time) {
+        let entry = self.population.number(node);
+        let fabric = &self.fabric;
+        let nearest = self.hosts.providers(function).iter().copied().min_by_key(|provider| {
+            (if *provider == entry { Duration::ZERO } else { fabric.round_trip(entry, *provider) }, *provider)
+        });
+        let Some(provider) = nearest else {
+            self.end_call(number, Outcome::NotFound, None, "nobody provides the function");
+            return;
+        };
+        // Numbers that no node's core gives out.
+        self.workload.next_direct += 1;
+        let attempt = AttemptId(u64::MAX - self.workload.next_direct);
+        let provider = self.population.handle(provider);
+        self.start_flight(node, provider, attempt, number, function, true);
+        if let Some(id) = self.workload.flight_of(node, attempt)
+            && deadline < Time::MAX
+        {
+            self.queue.push(deadline, Event::Flight(id, Step::Deadline));
+        }
+    }
+
+    /// The end of a direct call's one attempt.
+    pub(crate) fn direct_over(&mut self, call: u64, event: &AttemptEvent) {
+        let (outcome, error) = match event {
+            AttemptEvent::Finished { status, .. } if *status < 400 => (Outcome::Ok, ""),
+            AttemptEvent::Finished { .. } => (Outcome::FunctionError, ""),
+            AttemptEvent::Failed { reason: AttemptFailure::Full { .. }, .. } => {
+                (Outcome::Rejected, "the provider is full")
+            }
+            AttemptEvent::Failed { reason: AttemptFailure::Timeout, .. } => {
+                (Outcome::Timeout, "the deadline passed")
+            }
+            AttemptEvent::Failed { reason: AttemptFailure::Dial, .. } => {
+                (Outcome::Unreachable, "the provider cannot be reached")
+            }
+            AttemptEvent::Failed { reason: AttemptFailure::Lost, .. } => {
+                (Outcome::Unknown, "the connection broke")
+            }
+            _ => (Outcome::Unreachable, "the provider's runtime is down"),
+        };
+        self.end_call(call, outcome, None, error);
+    }
+
+    /// A node asks for items of a manycall.
+    pub(crate) fn pull_items(&mut self, node: u32, map: MapId, count: u32) {
+        for _ in 0..count {
+            let Some(state) = self.workload.maps.get_mut(&map.0) else {
+                return;
+            };
+            if state.next >= state.items {
+                self.later(node, Input::ItemsEnd { map });
+                return;
+            }
+            let item = state.next;
+            state.next += 1;
+            let (scheduled, first) = (state.scheduled, state.first);
+            let last = state.next == state.items;
+            let work = self.workload.schedule.item(&scheduled, item);
+            let number = first + u64::from(item);
+            let CallKind::Manycall { policy, .. } = scheduled.kind else {
+                return;
+            };
+            let deadline =
+                scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
+            let state = CallState {
+                phase: scheduled.id.phase,
+                function: scheduled.function,
+                entry: scheduled.entry,
+                node,
+                policy: policy.name(),
+                at: scheduled.at,
+                sent: Some(self.now),
+                work,
+                key: CallKey(
+                    scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                ),
+                map: Some((map.0, item)),
+                id: scheduled.id,
+                messages: 0,
+                attempts: 0,
+                executions: 0,
+                wasted: Duration::ZERO,
+                flights: 0,
+                answer: None,
+                end: None,
+            };
+            self.workload.calls.insert(number, state);
+            let function = FunctionHandle(scheduled.function);
+            let call = Call {
+                id: CallId(number),
+                function,
+                policy: None,
+                deadline,
+                idempotent: Some(scheduled.idempotent),
+                replayable: work.request_bytes <= self.scenario.faas.retry_body_limit,
+                local: self.capacity(scheduled.entry, function),
+            };
+            self.later(node, Input::Item { map, call: Box::new(call) });
+            if last {
+                self.later(node, Input::ItemsEnd { map });
+                return;
+            }
+        }
+    }
+
+    /// The items of a manycall that were never asked for end with it.
+    fn end_items(&mut self, map: u64, outcome: Outcome) {
+        let Some(state) = self.workload.maps.get_mut(&map) else {
+            return;
+        };
+        let (scheduled, first, node) = (state.scheduled, state.first, state.node);
+        let rest = state.next..state.items;
+        state.next = state.items;
+        let CallKind::Manycall { policy, .. } = scheduled.kind else {
+            return;
+        };
+        for item in rest {
+            let work = self.workload.schedule.item(&scheduled, item);
+            let state = CallState {
+                phase: scheduled.id.phase,
+                function: scheduled.function,
+                entry: scheduled.entry,
+                node,
+                policy: policy.name(),
+                at: scheduled.at,
+                sent: None,
+                work,
+                key: scheduled.key,
+                map: Some((map, item)),
+                id: scheduled.id,
+                messages: 0,
+                attempts: 0,
+                executions: 0,
+                wasted: Duration::ZERO,
+                flights: 0,
+                answer: None,
+                end: None,
+            };
+            let number = first + u64::from(item);
+            self.workload.calls.insert(number, state);
+            self.end_call(number, outcome, None, "the entry node is down");
+        }
+    }
+
+    pub(crate) fn map_done(&mut self, _node: u32, _map: MapId) {
+        // Counted by its items: the last row closes it.
+    }
+
+    /// An answer has reached the entry.
+    pub(crate) fn answered(&mut self, id: FlightId, timing: Timing, status: u16) {
+        let Some(flight) = self.flights.get(id.slot as usize) else {
+            return;
+        };
+        let (attempt, connect, provider) = (flight.attempt, flight.connect, flight.provider);
+        if let Some(state) = self.workload.calls.get_mut(&flight.call) {
+            state.answer = Some(Answer { attempt, connect, provider, timing, status });
+        }
+    }
+
+    /// A node says how a call ended.
+    pub(crate) fn call_done(&mut self, _node: u32, report: Box<CallReport>) {
+        let call = report.call.0;
+        let mut outcome = match report.outcome {
+            CallOutcome::Ok => Outcome::Ok,
+            CallOutcome::FunctionError => Outcome::FunctionError,
+            CallOutcome::NotFound => Outcome::NotFound,
+            CallOutcome::Rejected => Outcome::Rejected,
+            CallOutcome::Timeout => Outcome::Timeout,
+            CallOutcome::Unreachable => Outcome::Unreachable,
+            CallOutcome::Unknown => Outcome::Unknown,
+            CallOutcome::Truncated => Outcome::Truncated,
+            CallOutcome::Cancelled => Outcome::Cancelled,
+        };
+        if matches!(outcome, Outcome::NotFound | Outcome::Unreachable | Outcome::Timeout | Outcome::Rejected)
+            && let Some(state) = self.workload.calls.get(&call)
+            && self.is_unavailable(FunctionHandle(state.function))
+        {
+            outcome = Outcome::Unavailable;
+        }
+        let error = report.error;
+        self.end_call(call, outcome, Some(report), error);
+    }
+
+    /// A call has ended for its user.
+    pub(crate) fn end_call(
+        &mut self,
+        call: u64,
+        outcome: Outcome,
+        report: Option<Box<CallReport>>,
+        error: &'static str,
+    ) {
+        let now = self.now;
+        let Some(state) = self.workload.calls.get_mut(&call) else {
+            return;
+        };
+        if state.end.is_some() {
+            return;
+        }
+        if let Some(report) = &report {
+            state.messages += report.lookup_messages;
+        }
+        state.end = Some(End { outcome, done: now, report, error });
+        let ok = matches!(outcome, Outcome::Ok | Outcome::FunctionError);
+        let (id, at, map, settled) = (state.id, state.at, state.map, state.flights == 0);
+        match map {
+            None => self.next_call(id, at, ok),
+            Some((map, _)) => {
+                let over = self.workload.maps.get_mut(&map).is_some_and(|state| {
+                    state.done += 1;
+                    state.all_ok &= ok;
+                    state.done == state.items
+                });
+                if over && let Some(state) = self.workload.maps.remove(&map) {
+                    self.next_call(state.scheduled.id, state.scheduled.at, state.all_ok);
+                }
+            }
+        }
+        if settled {
+            self.write_call(call);
+        }
+    }
+
+    /// A client makes its next call.
+    fn next_call(&mut self, done: schedule::CallId, due: Time, ok: bool) {
+        let completed = if self.now == due && !ok { self.now + CLIENT_TURNAROUND } else { self.now };
+        if let Some(next) = self.workload.schedule.after(done, completed, ok) {
+            let at = next.at;
+            let client = self.workload.clients.insert(next) as u32;
+            self.queue.push(at, Event::Client(client));
+        }
+    }
+
+    /// Nothing can happen to an attempt any more.
+    pub(crate) fn flight_over(&mut self, flight: &Flight) {
+        self.workload.attempts.remove(&(flight.entry, flight.attempt.0));
+        let Some(state) = self.workload.calls.get_mut(&flight.call) else {
+            return;
+        };
+        state.flights = state.flights.saturating_sub(1);
+        if state.flights == 0 && state.end.is_some() {
+            self.write_call(flight.call);
+        }
+    }
+
+    fn write_call(&mut self, call: u64) {
+        if let Some(state) = self.workload.calls.remove(&call) {
+            self.call_row(call, &state);
+        }
+    }
+
+    /// An entry node is gone, and with it the calls that it had taken.
+    pub(crate) fn lose_calls_of(&mut self, node: u32) {
+        let mut calls: Vec<u64> = self
+            .workload
+            .calls
+            .iter()
+            .filter(|(_, state)| state.node == node && state.end.is_none())
+            .map(|(number, _)| *number)
+            .collect();
+        calls.sort_unstable();
+        for call in calls {
+            self.end_call(call, Outcome::EntryLost, None, "the entry node went down");
+        }
+        let mut maps: Vec<u64> =
+            self.workload.maps.iter().filter(|(_, state)| state.node == node).map(|(map, _)| *map).collect();
+        maps.sort_unstable();
+        for map in maps {
+            self.end_items(map, Outcome::EntryLost);
+        }
+    }
+
+    /// Writes what has not ended when the run does.
+    pub(crate) fn write_unfinished(&mut self) {
+        let mut calls: Vec<u64> = self.workload.calls.keys().copied().collect();
+        calls.sort_unstable();
+        for call in calls {
+            if let Some(state) = self.workload.calls.get_mut(&call)
+                && state.end.is_none()
+            {
+                let done = self.now;
+                state.end =
+                    Some(End { outcome: Outcome::Unfinished, done, report: None, error: "the run ended" });
+            }
+            self.write_call(call);
+        }
+    }
+
+    /// What the provider's machine has to do for a call.
+    pub(crate) fn work(&self, call: u64, function: FunctionHandle) -> executor::Work {
+        let time = self.workload.service_time(call);
+        match self.hosts.work(function) {
+            schema::Work::Cpu => executor::Work::Cpu(time),
+            schema::Work::Sleep => executor::Work::Sleep(time),
+        }
+    }
+
+    /// How long a new instance takes to start, if this attempt needs one: drawn by call and attempt.
+    pub(crate) fn cold_start(&self, call: u64, attempts: u32, function: FunctionHandle) -> Duration {
+        match self.hosts.cold_start(function) {
+            Some(distribution) => {
+                let draws: &Draws = &self.draws;
+                let mut stream =
+                    draws.stream_at(super::purpose::COLD_START, self.workload.key(call).0, attempts * 4);
+                Duration::from_secs_f64(distribution.sample(&mut stream))
+            }
+            None => Duration::ZERO,
+        }
+    }
+}
