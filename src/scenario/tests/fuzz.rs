@@ -82,19 +82,13 @@ fn mutate(text: &mut Vec<u8>, stream: &mut Stream, others: &[String]) {
         }
         // Replaces the value behind an equals sign.
         _ => {
-            let Some(equals) = text
-                .iter()
-                .skip(at)
-                .position(|byte| *byte == b'=')
-                .map(|index| at + index + 1)
+            let Some(equals) =
+                text.iter().skip(at).position(|byte| *byte == b'=').map(|index| at + index + 1)
             else {
                 return;
             };
             let rest = &text[equals..];
-            let end = rest
-                .iter()
-                .position(|byte| matches!(byte, b',' | b'\n' | b'}'))
-                .unwrap_or(rest.len());
+            let end = rest.iter().position(|byte| matches!(byte, b',' | b'\n' | b'}')).unwrap_or(rest.len());
             let nasty = NASTY[stream.below(NASTY.len() as u64) as usize];
             text.splice(equals..equals + end, nasty.bytes());
         }
@@ -116,9 +110,7 @@ fn no_scenario_panics() {
     let draws = Draws::new(1, 0);
     for case in 0..4_000 {
         let mut stream = draws.stream(Purpose::CHOICE, case);
-        let mut text = corpus[stream.below(corpus.len() as u64) as usize]
-            .clone()
-            .into_bytes();
+        let mut text = corpus[stream.below(corpus.len() as u64) as usize].clone().into_bytes();
         for _ in 0..1 + stream.below(4) {
             mutate(&mut text, &mut stream, &corpus);
         }
@@ -133,11 +125,7 @@ fn deep_nesting_is_refused() {
         format!("[{}]", vec!["a"; 50_000].join(".")),
         format!("x = {}", "{a=".repeat(50_000)),
         format!("x = {}", "[".repeat(50_000)),
-        format!(
-            "x = {}1{}",
-            "{a.b.c.d.e.f.g.h.i.j.k.l=".repeat(70),
-            "}".repeat(70)
-        ),
+        format!("x = {}1{}", "{a.b.c.d.e.f.g.h.i.j.k.l=".repeat(70), "}".repeat(70)),
         format!("\"\\\"\"{} = 1", ".a".repeat(50_000)),
         "[[a]]\n".repeat(20_000),
         format!("#set {}=1\n", "a.".repeat(50_000)),

@@ -10,11 +10,7 @@ struct Disk;
 
 impl Loader for Disk {
     fn load(&self, path: &str) -> io::Result<Vec<u8>> {
-        if path.contains("/data/") {
-            Ok(Vec::new())
-        } else {
-            fs::read(path)
-        }
+        if path.contains("/data/") { Ok(Vec::new()) } else { fs::read(path) }
     }
 }
 
@@ -38,25 +34,14 @@ fn every_shipped_scenario_loads_and_opens_with_its_question() {
     assert!(paths.len() >= 13, "{}", paths.len());
     for path in paths {
         let text = fs::read_to_string(&path).expect("a scenario");
-        let comment: String = text
-            .lines()
-            .take_while(|line| line.starts_with('#'))
-            .collect::<Vec<_>>()
-            .join(" ");
-        assert!(
-            comment.contains('?'),
-            "{} must open with its question",
-            path.display()
-        );
+        let comment: String =
+            text.lines().take_while(|line| line.starts_with('#')).collect::<Vec<_>>().join(" ");
+        assert!(comment.contains('?'), "{} must open with its question", path.display());
         let loaded =
             Scenario::load(&path.display().to_string(), &Disk, &[]).unwrap_or_else(|error| panic!("{error}"));
         for variant in &loaded.variants {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            assert_eq!(
-                Some(variant.scenario.name.clone()),
-                stem,
-                "a scenario is named like its file"
-            );
+            assert_eq!(Some(variant.scenario.name.clone()), stem, "a scenario is named like its file");
         }
     }
 }
@@ -81,15 +66,9 @@ fn the_reference_is_up_to_date() {
 #[test]
 fn examples_in_the_reference_load() {
     let text = fs::read_to_string(project().join("docs/scenario.md")).expect("docs/scenario.md");
-    let examples: Vec<&str> = text
-        .split("```toml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect();
-    let whole: Vec<&&str> = examples
-        .iter()
-        .filter(|example| example.contains("[network]"))
-        .collect();
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let whole: Vec<&&str> = examples.iter().filter(|example| example.contains("[network]")).collect();
     assert!(!whole.is_empty());
     for example in whole {
         let files = memory(&[("a.toml", example)]);
@@ -106,21 +85,14 @@ fn check(schema: &Value, value: &Value, root: &Value, path: &str) -> Result<(), 
         let passes = match keyword.as_str() {
             "$schema" | "title" | "description" | "default" | "examples" | "$defs" => true,
             "$ref" => {
-                let name = rule
-                    .as_str()
-                    .and_then(|rule| rule.strip_prefix("#/"))
-                    .expect("a local reference");
+                let name = rule.as_str().and_then(|rule| rule.strip_prefix("#/")).expect("a local reference");
                 let target = name.split('/').fold(root, |value, part| &value[part]);
                 assert!(target.is_object(), "{name} is defined");
                 fits(target)?;
                 true
             }
             "type" => {
-                let types = if rule.is_array() {
-                    list(rule)
-                } else {
-                    vec![rule.clone()]
-                };
+                let types = if rule.is_array() { list(rule) } else { vec![rule.clone()] };
                 types.iter().filter_map(Value::as_str).any(|kind| match kind {
                     "object" => value.is_object(),
                     "array" => value.is_array(),
@@ -137,11 +109,8 @@ fn check(schema: &Value, value: &Value, root: &Value, path: &str) -> Result<(), 
             // The patterns end with their units; the numbers before them are the reader's tests' matter.
             "pattern" => value.as_str().is_none_or(|text| {
                 let pattern = rule.as_str().expect("a pattern");
-                let units = pattern
-                    .rsplit_once('(')
-                    .and_then(|(_, rest)| rest.split_once(')'))
-                    .expect("units")
-                    .0;
+                let units =
+                    pattern.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).expect("units").0;
                 units.split('|').any(|unit| text.trim_end().ends_with(unit))
             }),
             "items" => match value.as_array() {
@@ -176,10 +145,7 @@ fn check(schema: &Value, value: &Value, root: &Value, path: &str) -> Result<(), 
                     rule => others.all(|(_, value)| check(rule, value, root, path).is_ok()),
                 }
             }
-            "required" => list(rule)
-                .iter()
-                .filter_map(Value::as_str)
-                .all(|key| value.get(key).is_some()),
+            "required" => list(rule).iter().filter_map(Value::as_str).all(|key| value.get(key).is_some()),
             "anyOf" => list(rule).iter().any(|rule| fits(rule).is_ok()),
             "oneOf" => list(rule).iter().filter(|rule| fits(rule).is_ok()).count() == 1,
             "allOf" => list(rule).iter().all(|rule| fits(rule).is_ok()),
@@ -247,33 +213,15 @@ fn every_default_is_valid() {
     let faas = crate::faas::Config::default();
     let ours = &scenario.faas;
     assert_eq!((ours.policy, ours.manycall_policy), (faas.anycall, faas.manycall));
-    assert_eq!(
-        (ours.cache_ttl, ours.negative_ttl),
-        (faas.cache_ttl, faas.negative_ttl)
-    );
-    assert_eq!(
-        (ours.backoff_initial, ours.backoff_max),
-        (faas.backoff_initial, faas.backoff_max)
-    );
+    assert_eq!((ours.cache_ttl, ours.negative_ttl), (faas.cache_ttl, faas.negative_ttl));
+    assert_eq!((ours.backoff_initial, ours.backoff_max), (faas.backoff_initial, faas.backoff_max));
     assert_eq!((ours.retry_after, ours.avoid), (faas.retry_after, faas.avoid));
-    assert_eq!(
-        (ours.probe_interval, ours.probe_misses),
-        (faas.probe_interval, faas.probe_misses)
-    );
-    assert_eq!(
-        (ours.attempt_timeout, ours.max_attempts),
-        (faas.attempt_timeout, faas.max_attempts)
-    );
-    assert_eq!(
-        (ours.entry_queue as usize, ours.backup_factor),
-        (faas.entry_queue, faas.backup_factor)
-    );
+    assert_eq!((ours.probe_interval, ours.probe_misses), (faas.probe_interval, faas.probe_misses));
+    assert_eq!((ours.attempt_timeout, ours.max_attempts), (faas.attempt_timeout, faas.max_attempts));
+    assert_eq!((ours.entry_queue as usize, ours.backup_factor), (faas.entry_queue, faas.backup_factor));
     let kademlia = crate::kad::Config::default();
     let ours = &scenario.kademlia;
-    assert_eq!(
-        (ours.k as usize, ours.alpha as usize),
-        (kademlia.k, kademlia.alpha)
-    );
+    assert_eq!((ours.k as usize, ours.alpha as usize), (kademlia.k, kademlia.alpha));
     assert_eq!(
         (ours.request_timeout, ours.lookup_timeout),
         (kademlia.request_timeout, kademlia.lookup_timeout)
@@ -282,12 +230,6 @@ fn every_default_is_valid() {
         (ours.provider_ttl, ours.republish_interval),
         (kademlia.provider_ttl, kademlia.republish_interval)
     );
-    assert_eq!(
-        (ours.refresh_interval, ours.record_ttl),
-        (kademlia.refresh_interval, kademlia.record_ttl)
-    );
-    assert_eq!(
-        ours.max_providers_per_key as usize,
-        kademlia.max_providers_per_key
-    );
+    assert_eq!((ours.refresh_interval, ours.record_ttl), (kademlia.refresh_interval, kademlia.record_ttl));
+    assert_eq!(ours.max_providers_per_key as usize, kademlia.max_providers_per_key);
 }

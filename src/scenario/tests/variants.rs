@@ -10,36 +10,21 @@ fn overrides_win_and_are_named_in_errors() {
     assert_eq!(set("network.nodes", "50").expect("nodes").network.nodes, 50);
     assert_eq!(set("seed", "18446744073709551615").expect("seed").seed, u64::MAX);
     assert_eq!(
-        set("function.f.providers", "5").expect("providers").functions[0]
-            .providers
-            .take,
+        set("function.f.providers", "5").expect("providers").functions[0].providers.take,
         Take::Count(5)
     );
     assert_eq!(set("function.0.queue", "5").expect("queue").functions[0].queue, 5);
-    assert_eq!(
-        set("faas.policy", "race").expect("policy").faas.policy,
-        AnycallPolicy::Race
-    );
+    assert_eq!(set("faas.policy", "race").expect("policy").faas.policy, AnycallPolicy::Race);
     assert_eq!(set("network.loss", "5%").expect("loss").network.loss, 0.05);
-    let calls = set("phase.p.anycall.rate", "5/s").expect("rate").phases[0]
-        .anycall
-        .clone()
-        .expect("anycalls");
+    let calls =
+        set("phase.p.anycall.rate", "5/s").expect("rate").phases[0].anycall.clone().expect("anycalls");
     assert_eq!(calls.arrivals, Arrivals::Poisson { rate: 5.0 });
     let latency = set("network.latency", "{ matrix = \"matrix.gz\", unit = \"ms\" }").expect("latency");
     assert!(matches!(latency.network.latency, Latency::Matrix { file, .. } if file.path == "matrix.gz"));
     for (key, value, part) in [
         ("network.nodes", "1", "--set network.nodes=1: nodes = 1 must be"),
-        (
-            "network.nods",
-            "10",
-            "--set network.nods=10: network has no key `nods`: did you mean `nodes`?",
-        ),
-        (
-            "function.g.queue",
-            "5",
-            "no [[function]] is named `g`: valid are f",
-        ),
+        ("network.nods", "10", "--set network.nods=10: network has no key `nods`: did you mean `nodes`?"),
+        ("function.g.queue", "5", "no [[function]] is named `g`: valid are f"),
         ("function.queue", "5", "write function.<name>.queue"),
         ("name.x", "5", "name is a text"),
         ("", "5", "is no key"),
@@ -58,48 +43,24 @@ fn a_sweep_makes_every_combination() {
         "anycall = { rate = \"1/s\" }\n[sweep]\n\"function.f.providers\" = [1, 2]\n\"phase.p.anycall.policy\" = [\"race\", \"nearest\"]\n[[sweep.factor]]\nname = \"path\"\nlevels = { warm = {}, cold = { \"phase.p.anycall.cold\" = true, \"faas.cache_ttl\" = \"0s\" } }",
     );
     let loaded = load_with(&text, &[]).expect("a sweep");
-    let labels: Vec<&str> = loaded
-        .variants
-        .iter()
-        .map(|variant| variant.label.as_str())
-        .collect();
+    let labels: Vec<&str> = loaded.variants.iter().map(|variant| variant.label.as_str()).collect();
     assert_eq!(labels.len(), 8);
     assert_eq!(labels[0], "providers=1,policy=race,path=warm");
     assert_eq!(labels[7], "providers=2,policy=nearest,path=cold");
     let last = &loaded.variants[7].scenario;
     assert_eq!(last.functions[0].providers.take, Take::Count(2));
     assert!(last.phases[0].anycall.clone().expect("anycalls").cold && last.faas.cache_ttl.is_zero());
-    assert_eq!(
-        loaded.variants[7].values[0],
-        ("function.f.providers".to_owned(), "2".to_owned())
-    );
+    assert_eq!(loaded.variants[7].values[0], ("function.f.providers".to_owned(), "2".to_owned()));
 
     let pinned = load_with(&text, &[("function.f.providers", "3")]).expect("a pinned factor");
     assert_eq!(pinned.variants.len(), 4);
-    assert!(
-        pinned
-            .variants
-            .iter()
-            .all(|v| v.scenario.functions[0].providers.take == Take::Count(3))
-    );
+    assert!(pinned.variants.iter().all(|v| v.scenario.functions[0].providers.take == Take::Count(3)));
 
     let zip = load_with(&text, &[("sweep.mode", "zip")]).expect("zipped");
-    let labels: Vec<&str> = zip
-        .variants
-        .iter()
-        .map(|variant| variant.label.as_str())
-        .collect();
-    assert_eq!(
-        labels,
-        [
-            "providers=1,policy=race,path=warm",
-            "providers=2,policy=nearest,path=cold"
-        ]
-    );
+    let labels: Vec<&str> = zip.variants.iter().map(|variant| variant.label.as_str()).collect();
+    assert_eq!(labels, ["providers=1,policy=race,path=warm", "providers=2,policy=nearest,path=cold"]);
     let uneven = text.replace("[1, 2]", "[1, 2, 3]");
-    let error = load_with(&uneven, &[("sweep.mode", "zip")])
-        .expect_err("uneven")
-        .to_string();
+    let error = load_with(&uneven, &[("sweep.mode", "zip")]).expect_err("uneven").to_string();
     assert!(error.contains("as many levels"), "{error}");
 }
 
@@ -116,21 +77,11 @@ fn includes_are_merged_below() {
     assert_eq!((scenario.functions.len(), scenario.functions[0].queue), (2, 7));
     assert_eq!(loaded.inputs.len(), 2);
 
-    let files = memory(&[
-        ("a.toml", "include = [\"b.toml\"]"),
-        ("b.toml", "include = [\"a.toml\"]"),
-    ]);
-    let error = Scenario::load("a.toml", &files, &[])
-        .expect_err("a cycle")
-        .to_string();
-    assert!(
-        error.starts_with("b.toml:1:12: a.toml includes itself"),
-        "{error}"
-    );
+    let files = memory(&[("a.toml", "include = [\"b.toml\"]"), ("b.toml", "include = [\"a.toml\"]")]);
+    let error = Scenario::load("a.toml", &files, &[]).expect_err("a cycle").to_string();
+    assert!(error.starts_with("b.toml:1:12: a.toml includes itself"), "{error}");
     let files = memory(&[("a.toml", "\ninclude = [\"b.toml\"]")]);
-    let error = Scenario::load("a.toml", &files, &[])
-        .expect_err("missing")
-        .to_string();
+    let error = Scenario::load("a.toml", &files, &[]).expect_err("missing").to_string();
     assert!(error.starts_with("a.toml:2:12: cannot read b.toml"), "{error}");
 }
 
@@ -160,8 +111,5 @@ fn json_holds_everything_and_names_the_run() {
         "files count by content"
     );
     let files = memory(&[("b.toml", &text), ("trace.csv", "y")]);
-    assert_ne!(
-        id(&Scenario::load("b.toml", &files, &[]).expect("changed")),
-        id(&loaded)
-    );
+    assert_ne!(id(&Scenario::load("b.toml", &files, &[]).expect("changed")), id(&loaded));
 }
