@@ -110,19 +110,12 @@ impl Engine<'_> {
             None => answered,
         });
         let timing = report.and_then(|report| report.timing).or(answer.map(|answer| answer.timing));
-        let first_attempt = match report {
-            Some(report) if report.attempts > 0 => Some(report.received + report.lookup + report.dispatch),
-            Some(_) => None,
-            None => state.sent.filter(|_| state.attempts > 0),
-        };
         let times = CallTimes {
             scheduled: state.at,
             sent: state.sent,
             lookup: report.map_or(Duration::ZERO, |report| report.lookup),
-            first_attempt,
-            winning_attempt: first_attempt
-                .filter(|_| answered)
-                .map(|first| first + report.map_or(Duration::ZERO, |report| report.retry)),
+            dispatch: report.map_or(Duration::ZERO, |report| report.dispatch),
+            retry: report.map_or(Duration::ZERO, |report| report.retry),
             connect: answer.map(|answer| answer.connect),
             queue: timing.map(|timing| timing.queue),
             cold: timing.map(|timing| timing.cold),
@@ -317,7 +310,7 @@ impl Engine<'_> {
                     LookupOutcome::NotFound
                 }
                 io::LookupOutcome::Ok => LookupOutcome::Ok,
-                io::LookupOutcome::Failed => LookupOutcome::Unreachable,
+                io::LookupOutcome::Failed => LookupOutcome::Failed,
                 io::LookupOutcome::Timeout => LookupOutcome::Timeout,
             },
         };

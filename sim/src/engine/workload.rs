@@ -32,7 +32,7 @@ pub(crate) struct CallState {
     pub(crate) policy: &'static str,
     pub(crate) at: Time,
     pub(crate) sent: Option<Time>,
-    pub(crate) work: schedule::Work,
+    pub(crate) work: schedule::Demand,
     pub(crate) key: CallKey,
     pub(crate) map: Option<(u64, u32)>,
     /// Its place in the schedule, for the client's next call.
@@ -262,7 +262,7 @@ impl Engine<'_> {
             policy: policy.name(),
             at: call.at,
             sent: Some(self.now),
-            work: call.work,
+            work: call.demand,
             key: call.key,
             map: None,
             id: call.id,
@@ -294,7 +294,7 @@ impl Engine<'_> {
             policy: Some(policy),
             deadline,
             idempotent: Some(call.idempotent),
-            replayable: call.work.request_bytes <= self.scenario.faas.retry_body_limit,
+            replayable: call.demand.request_bytes <= self.scenario.faas.retry_body_limit,
             local: self.capacity(call.entry, function),
         };
         self.later(node, Input::Call(Box::new(call)));
