@@ -3,6 +3,7 @@
 use super::workload::CallState;
 use super::{Engine, flight::Flight};
 use crate::executor::Stats;
+use crate::trace::show_failure;
 use edge_faas_core::io::{
     self, AttemptEvent, AttemptFailure, AttemptReport, CacheResult, LookupReport, Started,
 };
@@ -110,19 +111,12 @@ impl Engine<'_> {
             None => answered,
         });
         let timing = report.and_then(|report| report.timing).or(answer.map(|answer| answer.timing));
-        let first_attempt = match report {
-            Some(report) if report.attempts > 0 => Some(report.received + report.lookup + report.dispatch),
-            Some(_) => None,
-            None => state.sent.filter(|_| state.attempts > 0),
-        };
         let times = CallTimes {
             scheduled: state.at,
             sent: state.sent,
             lookup: report.map_or(Duration::ZERO, |report| report.lookup),
-            first_attempt,
-            winning_attempt: first_attempt
-                .filter(|_| answered)
-                .map(|first| first + report.map_or(Duration::ZERO, |report| report.retry)),
+            dispatch: report.map_or(Duration::ZERO, |report| report.dispatch),
+            retry: report.map_or(Duration::ZERO, |report| report.retry),
             connect: answer.map(|answer| answer.connect),
             queue: timing.map(|timing| timing.queue),
             cold: timing.map(|timing| timing.cold),
@@ -199,7 +193,10 @@ impl Engine<'_> {
 
     /// An attempt is over for the node that made it.
     pub(crate) fn attempt_done(&mut self, node: u32, report: &AttemptReport) {
-        self.trace(node, || format!("attempt of call {} over: {:?}", report.call.0, report.result));
+        self.trace(node, || match report.result {
+            Ok(status) => format!("attempt {} of call {}: status {status}", report.number, report.call.0),
+            Err(failure) => format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure)),
+        });
         let Some(state) = self.workload.call(report.call.0) else {
             return;
         };
@@ -317,7 +314,7 @@ impl Engine<'_> {
                     LookupOutcome::NotFound
                 }
                 io::LookupOutcome::Ok => LookupOutcome::Ok,
-                io::LookupOutcome::Failed => LookupOutcome::Unreachable,
+                io::LookupOutcome::Failed => LookupOutcome::Failed,
                 io::LookupOutcome::Timeout => LookupOutcome::Timeout,
             },
         };
