@@ -270,6 +270,7 @@ pub(super) fn repetition(number: u32) -> RepetitionOutput {
                 measure: true,
             },
         ],
+        without: Vec::new(),
     };
     let mut stream = Draws::new(11, number).stream(Purpose::CHOICE, 0);
     let mut writer = RepetitionWriter::new(&context(number), &plan, &mut MemoryScratch).unwrap();
