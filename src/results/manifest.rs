@@ -168,11 +168,7 @@ impl Manifest {
         ];
         for (what, found, computed) in hashes {
             if *found != computed {
-                return Err(ManifestError::Changed {
-                    what,
-                    found: found.clone(),
-                    computed,
-                });
+                return Err(ManifestError::Changed { what, found: found.clone(), computed });
             }
         }
         Ok(manifest)
@@ -188,21 +184,11 @@ impl Manifest {
 /// If the only thing that a manifest can be understood to say is that it is of another version, the error that says so.
 fn other_schema(bytes: &[u8]) -> Option<ManifestError> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let found = value
-        .get("schema")?
-        .as_u64()
-        .filter(|found| *found != u64::from(SCHEMA))?;
+    let found = value.get("schema")?.as_u64().filter(|found| *found != u64::from(SCHEMA))?;
     let program = value.get("program");
     let word = |key| program?.get(key)?.as_str();
-    let program = format!(
-        "{} {}",
-        word("name").unwrap_or("unknown"),
-        word("version").unwrap_or("")
-    );
-    Some(ManifestError::Schema {
-        found,
-        program: program.trim_end().into(),
-    })
+    let program = format!("{} {}", word("name").unwrap_or("unknown"), word("version").unwrap_or(""));
+    Some(ManifestError::Schema { found, program: program.trim_end().into() })
 }
 
 #[cfg(test)]
@@ -215,11 +201,7 @@ pub(super) mod tests {
         let scenario = json!({"name": name, "network": {"nodes": 1000, "loss": 0.001}});
         Manifest {
             schema: SCHEMA,
-            program: Program {
-                name: "sim".into(),
-                version: "0.1.0".into(),
-                git_commit: None,
-            },
+            program: Program { name: "sim".into(), version: "0.1.0".into(), git_commit: None },
             command: vec!["sim".into(), "scenarios/1000-nodes.toml".into()],
             name,
             run: run_id(&scenario, seed),
@@ -235,16 +217,8 @@ pub(super) mod tests {
                 bytes: 9,
             }],
             files,
-            host: Host {
-                cores: 2,
-                cpu: None,
-                os: "linux x86_64".into(),
-            },
-            cost: Cost {
-                events: 7,
-                wall_seconds: 0.1,
-                ..Cost::default()
-            },
+            host: Host { cores: 2, cpu: None, os: "linux x86_64".into() },
+            cost: Cost { events: 7, wall_seconds: 0.1, ..Cost::default() },
         }
     }
 
@@ -270,10 +244,7 @@ pub(super) mod tests {
     fn mistakes_say_where_and_what_would_be_right() {
         let good = text(&manifest(42, "x".into(), vec![]));
         let error = |text: &str| Manifest::read(text.as_bytes()).unwrap_err().to_string();
-        assert_eq!(
-            error(""),
-            "manifest.json: EOF while parsing a value at line 1 column 0"
-        );
+        assert_eq!(error(""), "manifest.json: EOF while parsing a value at line 1 column 0");
         assert!(error(&good[..good.len() / 2]).starts_with("manifest.json: EOF while parsing"));
         assert!(
             error(&good.replace("\"sim\",\n  \"seed\"", "\"simulator\",\n  \"seed\""))
@@ -282,9 +253,7 @@ pub(super) mod tests {
         assert!(
             error(&good.replace("\"seed\"", "\"sead\"")).contains("unknown field `sead`, expected one of")
         );
-        let newer = good
-            .replace("\"schema\": 1", "\"schema\": 2")
-            .replace("\"host\"", "\"machine\"");
+        let newer = good.replace("\"schema\": 1", "\"schema\": 2").replace("\"host\"", "\"machine\"");
         assert_eq!(
             error(&newer),
             "manifest.json: schema = 2 is not one this version reads (it reads 1); use the version of the program that wrote it: sim 0.1.0"

