@@ -1,5 +1,6 @@
 //! Files of a run folder, damaged: refused or read, never a panic.
 #![cfg(feature = "results")]
+#![allow(clippy::unwrap_used)]
 
 #[path = "../fuzz/bodies/results.rs"]
 mod bodies;
