@@ -372,6 +372,7 @@ fn late_and_forged_answers_are_ignored() {
                 from,
                 exchange: Exchange(exchange),
                 bytes: 10,
+                dialled: false,
                 response,
             },
         );
@@ -638,6 +639,7 @@ impl Build {
             from,
             exchange,
             bytes: self.total,
+            dialled: false,
             response,
         };
         let page = self.page;

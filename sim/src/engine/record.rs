@@ -3,6 +3,7 @@
 use super::workload::CallState;
 use super::{Engine, flight::Flight};
 use crate::executor::Stats;
+use crate::trace::show_failure;
 use edge_faas_core::io::{self, AttemptEvent, AttemptReport, LookupReport, Started};
 use edge_faas_core::kad::Preimage;
 use edge_faas_core::key::FunctionHandle;
@@ -174,7 +175,10 @@ impl Engine<'_> {
 
     /// An attempt is over for the node that made it.
     pub(crate) fn attempt_done(&mut self, node: u32, report: &AttemptReport) {
-        self.trace(node, || format!("attempt of call {} over: {:?}", report.call.0, report.result));
+        self.trace(node, || match report.result {
+            Ok(status) => format!("attempt {} of call {}: status {status}", report.number, report.call.0),
+            Err(failure) => format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure)),
+        });
         let Some(state) = self.workload.call(report.call.0) else {
             return;
         };
