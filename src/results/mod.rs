@@ -30,7 +30,6 @@
 mod cell;
 mod column;
 mod from_core;
-pub mod fuzz;
 mod hash;
 mod latency_log;
 mod manifest;

@@ -504,6 +504,7 @@ impl Engine<'_> {
             state.messages += report.lookup_messages;
         }
         state.end = Some(End { outcome, done: now, report, error });
+        let node = state.node;
         let ok = matches!(outcome, Outcome::Ok | Outcome::FunctionError);
         let (id, at, map, settled) = (state.id, state.at, state.map, state.flights == 0);
         match map {
@@ -519,6 +520,7 @@ impl Engine<'_> {
                 }
             }
         }
+        self.trace(node, || format!("call {call} over: {outcome}"));
         if settled {
             self.write_call(call);
         }

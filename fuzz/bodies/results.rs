@@ -1,11 +1,10 @@
-//! Fuzz bodies: functions that must neither panic nor hang on any bytes. `fuzz/` feeds them what a fuzzer finds,
-//! the tests feed them seeded damage to files that were whole.
+//! Arbitrary bytes as the files of a run folder: read or refused, never a panic.
+#![allow(unreachable_pub)]
 
-use super::record::{
-    AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
-    TimelineRecord,
+use edge_faas_core::results::{
+    AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, Manifest, NodeRecord, ReadError,
+    Reader, Record, SummaryRecord, Table, TimelineRecord,
 };
-use super::{Manifest, ReadError, Reader, Table};
 
 /// Reads `bytes` as each of the CSV files, and says how many rows the first file had that took them all.
 pub fn csv(bytes: &[u8]) -> Option<u64> {
