@@ -153,10 +153,7 @@ impl KeyTable {
 
     /// An empty table with room for `capacity` keys.
     pub fn with_capacity(capacity: usize) -> Self {
-        KeyTable {
-            prefixes: Vec::with_capacity(capacity),
-            rests: Vec::with_capacity(capacity),
-        }
+        KeyTable { prefixes: Vec::with_capacity(capacity), rests: Vec::with_capacity(capacity) }
     }
 
     /// Adds a key and returns its handle, the next free number.

@@ -38,11 +38,7 @@ pub struct Wakeup {
 impl Peer {
     /// A node that knows nobody and hosts nothing.
     pub fn new(me: PeerHandle) -> Self {
-        Peer {
-            kad: Kad::new(me),
-            faas: None,
-            me,
-        }
+        Peer { kad: Kad::new(me), faas: None, me }
     }
 
     /// The node's own handle.
@@ -78,27 +74,15 @@ impl Peer {
     pub fn handle(&mut self, cx: &mut Context<'_>, now: Time, input: Input) {
         match input {
             Input::Join { bootstrap } => self.kad.join(cx, now, bootstrap),
-            Input::KadRequest {
-                from,
-                server,
-                reply,
-                request,
-            } => {
+            Input::KadRequest { from, server, reply, request } => {
                 self.kad.on_request(cx, now, from, server, reply, request);
             }
-            Input::KadResponse {
-                from,
-                exchange,
-                bytes,
-                response,
-            } => {
-                self.kad.on_response(cx, now, from, exchange, bytes, response);
+            Input::KadResponse { from, exchange, bytes, dialled, response } => {
+                self.kad.on_response(cx, now, from, exchange, (bytes, dialled), response);
             }
-            Input::KadFailed {
-                peer,
-                exchange,
-                failure,
-            } => self.kad.on_failed(cx, now, peer, exchange, failure),
+            Input::KadFailed { peer, exchange, failure } => {
+                self.kad.on_failed(cx, now, peer, exchange, failure)
+            }
             Input::Disconnected { peer } => {
                 self.kad.on_disconnected(cx, now, peer);
                 if let Some(faas) = &mut self.faas {
@@ -108,12 +92,10 @@ impl Peer {
             Input::PutValue { record } => self.kad.put_value(cx, now, record),
             Input::GetValue { target } => self.kad.get_value(cx, now, target),
             Input::FindClosest { target } => {
-                self.kad
-                    .find_closest(cx, now, target, crate::io::LookupPurpose::Experiment);
+                self.kad.find_closest(cx, now, target, crate::io::LookupPurpose::Experiment);
             }
             Input::FindProviders { function } => {
-                self.kad
-                    .find_providers(cx, now, function, crate::io::LookupPurpose::Experiment);
+                self.kad.find_providers(cx, now, function, crate::io::LookupPurpose::Experiment);
             }
             Input::Timeout => {
                 self.kad.on_timeout(cx, now);
@@ -139,11 +121,9 @@ impl Peer {
             Input::Host { function } => faas.host(cx, now, kad, function),
             Input::Unhost { function } => faas.unhost(cx, now, kad, function),
             Input::Leave => faas.leave(cx, now, kad),
-            Input::Resolved {
-                function,
-                providers,
-                done,
-            } => faas.resolved(cx, now, kad, function, providers, done),
+            Input::Resolved { function, providers, done } => {
+                faas.resolved(cx, now, kad, function, providers, done)
+            }
             Input::Call(call) => faas.call(cx, now, kad, call),
             Input::CancelCall { call } => faas.cancel_call(cx, now, call),
             Input::Map(map) => faas.map(cx, now, kad, map),
@@ -152,11 +132,7 @@ impl Peer {
             Input::ResultsTaken { map, count } => faas.results_taken(cx, now, map, count),
             Input::CancelMap { map } => faas.cancel_map(cx, now, map),
             Input::Attempt { attempt, event } => faas.attempt(cx, now, kad, attempt, event),
-            Input::CallArrived {
-                from,
-                reply,
-                function,
-            } => faas.arrived(cx, now, from, reply, function),
+            Input::CallArrived { from, reply, function } => faas.arrived(cx, now, from, reply, function),
             Input::ProbeReply { peer, capacity } => faas.probe_reply(cx, now, kad, peer, capacity),
             _ => unreachable!("an input of Kademlia's"),
         }
@@ -169,18 +145,12 @@ impl Peer {
 
     /// When to call [`Peer::handle`] with [`Input::Timeout`] at the latest, and why. Cheap.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
-        let kad = self.kad.next_timeout().map(|(at, timer)| Wakeup {
-            at,
-            timer: Timer::Kad(timer),
-        });
+        let kad = self.kad.next_timeout().map(|(at, timer)| Wakeup { at, timer: Timer::Kad(timer) });
         let faas = self
             .faas
             .as_ref()
             .and_then(|faas| faas.next_timeout())
-            .map(|(at, timer)| Wakeup {
-                at,
-                timer: Timer::Faas(timer),
-            });
+            .map(|(at, timer)| Wakeup { at, timer: Timer::Faas(timer) });
         match (kad, faas) {
             (Some(kad), Some(faas)) => Some(if faas.at < kad.at { faas } else { kad }),
             (kad, faas) => kad.or(faas),

@@ -31,33 +31,18 @@ fn measure(network: &mut Network, lookups: usize) -> (f64, f64) {
         let truth = network.closest(&report.target.key, network.peer(node));
         right += usize::from(report.closest == truth);
     }
-    let (requests, right) = (
-        f64::from(requests) / lookups as f64,
-        right as f64 / lookups as f64,
-    );
-    println!(
-        "{n} nodes: {requests:.1} requests, {right:.4} right, {} entries",
-        table_median(network)
-    );
+    let (requests, right) = (f64::from(requests) / lookups as f64, right as f64 / lookups as f64);
+    println!("{n} nodes: {requests:.1} requests, {right:.4} right, {} entries", table_median(network));
     (requests, right)
 }
 
 fn table_median(network: &Network) -> f64 {
-    median(
-        network
-            .nodes
-            .iter()
-            .map(|node| node.kad().table().len())
-            .collect(),
-    )
+    median(network.nodes.iter().map(|node| node.kad().table().len()).collect())
 }
 
 fn within(value: f64, low: f64, high: f64, what: &str) {
     // Ten per cent around what libp2p-kad needs.
-    assert!(
-        (low * 0.9..=high * 1.1).contains(&value),
-        "{what}: {value}, libp2p-kad {low} to {high}"
-    );
+    assert!((low * 0.9..=high * 1.1).contains(&value), "{what}: {value}, libp2p-kad {low} to {high}");
 }
 
 #[test]
@@ -100,11 +85,7 @@ fn all_of_a_thousand_providers_are_found() {
         }
     }
     network.run_for(Duration::from_secs(20));
-    let told = network
-        .reports
-        .iter()
-        .filter(|(_, report)| report.purpose == LookupPurpose::Announce)
-        .count();
+    let told = network.reports.iter().filter(|(_, report)| report.purpose == LookupPurpose::Announce).count();
     assert_eq!(told, 1_000);
     for asker in [1_000, 1_033, 1_099] {
         let report = network.find_providers(asker, function);

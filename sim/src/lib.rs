@@ -1,6 +1,8 @@
 //! The simulator: the core under a virtual clock, in a simulated network.
 
+mod discovery;
 pub mod engine;
 pub mod executor;
 pub mod network;
 pub mod queue;
+pub mod trace;

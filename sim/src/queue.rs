@@ -221,8 +221,14 @@ impl<E: Copy> EventQueue<E> {
             let shift = WIDTH_BITS + SLOT_BITS * level as u32;
             let from = (self.cursor >> shift) as usize % SLOTS;
             // The cursor's own slot was spread when the cursor entered it.
-            let Some(slot) = self.levels[level].next_occupied(from + 1) else { continue };
-            let above = if shift + SLOT_BITS >= 64 { 0 } else { self.cursor >> (shift + SLOT_BITS) << (shift + SLOT_BITS) };
+            let Some(slot) = self.levels[level].next_occupied(from + 1) else {
+                continue;
+            };
+            let above = if shift + SLOT_BITS >= 64 {
+                0
+            } else {
+                self.cursor >> (shift + SLOT_BITS) << (shift + SLOT_BITS)
+            };
             self.cursor = above | (slot as u64) << shift;
             self.levels[level].clear(slot);
             let entries = std::mem::take(&mut self.levels[level].slots[slot]);

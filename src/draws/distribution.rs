@@ -6,6 +6,7 @@ use super::Stream;
 use super::special::{gamma_quantile, incomplete_gamma, normal_density, normal_quantile, normal_survival};
 
 mod residual;
+pub use residual::stationary;
 #[cfg(test)]
 mod tests;
 
@@ -182,10 +183,7 @@ impl Distribution {
             Distribution::Gamma { shape, scale } => scale * gamma_quantile(*shape, p),
             Distribution::Empirical(points) => {
                 let after = points.partition_point(|(probability, _)| *probability <= p);
-                match (
-                    after.checked_sub(1).and_then(|i| points.get(i)),
-                    points.get(after),
-                ) {
+                match (after.checked_sub(1).and_then(|i| points.get(i)), points.get(after)) {
                     (Some((p0, v0)), Some((p1, v1))) => v0 + (v1 - v0) * (p - p0) / (p1 - p0),
                     (Some((_, value)), None) | (None, Some((_, value))) => *value,
                     (None, None) => 0.0,
@@ -215,10 +213,7 @@ impl Distribution {
             Distribution::Gamma { shape, scale } => incomplete_gamma(*shape, x / scale).0,
             Distribution::Empirical(points) => {
                 let after = points.partition_point(|(_, value)| *value <= x);
-                match (
-                    after.checked_sub(1).and_then(|i| points.get(i)),
-                    points.get(after),
-                ) {
+                match (after.checked_sub(1).and_then(|i| points.get(i)), points.get(after)) {
                     (Some((p0, v0)), Some((p1, v1))) => p0 + (p1 - p0) * (x - v0) / (v1 - v0),
                     (Some(_), None) => 1.0,
                     (None, _) => 0.0,
@@ -239,9 +234,9 @@ impl Distribution {
             Distribution::Pareto { scale, shape } if *shape > 1.0 => scale * shape / (shape - 1.0),
             Distribution::Pareto { .. } => f64::INFINITY,
             Distribution::Gamma { shape, scale } => shape * scale,
-            Distribution::Empirical(points) => segments(points)
-                .map(|(weight, low, high)| weight * 0.5 * (low + high))
-                .sum(),
+            Distribution::Empirical(points) => {
+                segments(points).map(|(weight, low, high)| weight * 0.5 * (low + high)).sum()
+            }
         };
         mean.is_finite().then_some(mean)
     }
@@ -283,19 +278,12 @@ fn open_unit(stream: &mut Stream) -> f64 {
 
 /// φ(z) / Q(z) at the point where a normal law is cut at zero: what the cut adds to the mean, in standard deviations.
 fn hazard(mean: f64, sd: f64) -> f64 {
-    if sd == 0.0 {
-        0.0
-    } else {
-        normal_density(mean / sd) / normal_survival(-mean / sd)
-    }
+    if sd == 0.0 { 0.0 } else { normal_density(mean / sd) / normal_survival(-mean / sd) }
 }
 
 /// (probability, least, greatest value) of each linear piece of an empirical distribution.
 fn segments(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64, f64)> {
-    points
-        .iter()
-        .zip(points.iter().skip(1))
-        .map(|((p0, v0), (p1, v1))| (p1 - p0, *v0, *v1))
+    points.iter().zip(points.iter().skip(1)).map(|((p0, v0), (p1, v1))| (p1 - p0, *v0, *v1))
 }
 
 fn step(reached: bool) -> f64 {
@@ -308,15 +296,7 @@ fn check(
     value: f64,
     expected: &'static str,
 ) -> Result<(), DistributionError> {
-    if ok {
-        Ok(())
-    } else {
-        Err(DistributionError::Parameter {
-            parameter,
-            value,
-            expected,
-        })
-    }
+    if ok { Ok(()) } else { Err(DistributionError::Parameter { parameter, value, expected }) }
 }
 
 fn check_points(points: &[(f64, f64)]) -> Result<(), DistributionError> {
@@ -325,14 +305,7 @@ fn check_points(points: &[(f64, f64)]) -> Result<(), DistributionError> {
     }
     let mut before = (0.0, 0.0);
     for (index, (probability, value)) in points.iter().copied().enumerate() {
-        let bad = |problem| {
-            Err(DistributionError::Point {
-                index,
-                probability,
-                value,
-                problem,
-            })
-        };
+        let bad = |problem| Err(DistributionError::Point { index, probability, value, problem });
         if !(value >= 0.0 && value.is_finite()) {
             return bad("the value must be a finite number of zero or more");
         }

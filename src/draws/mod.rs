@@ -8,7 +8,7 @@ mod distribution;
 mod special;
 mod weighted;
 
-pub use distribution::{Distribution, DistributionError};
+pub use distribution::{Distribution, DistributionError, stationary};
 pub use weighted::{WeightError, Weighted};
 
 /// What a draw is for; the first coordinate of its counter. Two purposes never share a value.
@@ -41,9 +41,7 @@ impl Draws {
     pub fn new(seed: u64, repetition: u32) -> Self {
         // One Philox block mixes seed and repetition into the key of all others.
         let block = philox([repetition, 0, 0, u32::MAX], [seed as u32, (seed >> 32) as u32]);
-        Draws {
-            key: [block[0], block[1]],
-        }
+        Draws { key: [block[0], block[1]] }
     }
 
     /// The sequence of draws for `entity` (a node, a call, a link …) and `purpose`.
@@ -54,11 +52,7 @@ impl Draws {
     /// As [`Draws::stream`], from block `n` on: a driver that numbers its events reads the draws of event `n` here.
     /// Each block holds two 64-bit values.
     pub fn stream_at(&self, purpose: Purpose, entity: u64, n: u32) -> Stream {
-        Stream {
-            key: self.key,
-            counter: [n, entity as u32, (entity >> 32) as u32, purpose.0],
-            spare: None,
-        }
+        Stream { key: self.key, counter: [n, entity as u32, (entity >> 32) as u32, purpose.0], spare: None }
     }
 }
 
@@ -138,19 +132,10 @@ mod tests {
     #[test]
     fn philox_gives_the_published_answers() {
         // Known-answer tests of Random123 (kat_vectors, philox4x32 10).
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
         assert_eq!(
-            philox([0; 4], [0; 2]),
-            [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]
-        );
-        assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]
-        );
-        assert_eq!(
-            philox(
-                [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
-                [0xa4093822, 0x299f31d0]
-            ),
+            philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
             [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
         );
     }
@@ -174,10 +159,8 @@ mod tests {
             counts[stream.below(7) as usize] += 1;
         }
         // Six degrees of freedom: chi-square above 22.5 has a probability of 0.1 %.
-        let chi: f64 = counts
-            .iter()
-            .map(|c| (f64::from(*c) - 10_000.0) * (f64::from(*c) - 10_000.0) / 10_000.0)
-            .sum();
+        let chi: f64 =
+            counts.iter().map(|c| (f64::from(*c) - 10_000.0) * (f64::from(*c) - 10_000.0) / 10_000.0).sum();
         assert!(chi < 22.5, "chi-square {chi}");
     }
 }

@@ -184,11 +184,7 @@ pub(crate) fn gamma_quantile(a: f64, p: f64) -> f64 {
         }
         let slope = libm::exp(a * t - x - libm::lgamma(a));
         let newton = t - miss / slope;
-        let next = if newton > low && newton < high {
-            newton
-        } else {
-            0.5 * (low + high)
-        };
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         let done = (next - t).abs() <= 1e-15 * t.abs().max(1.0);
         t = next;
         if done {
@@ -220,10 +216,7 @@ mod tests {
             let p = f64::from(i) / 1000.0;
             assert!(close(normal_survival(-normal_quantile(p)), p, 1e-13), "{p}");
             let small = libm::exp(-0.2 * f64::from(i));
-            assert!(
-                close(normal_survival(-normal_quantile(small)), small, 1e-12),
-                "{small}"
-            );
+            assert!(close(normal_survival(-normal_quantile(small)), small, 1e-12), "{small}");
         }
     }
 
@@ -233,14 +226,8 @@ mod tests {
             let x = 0.1 * f64::from(i);
             // P(1, x) = 1 − e^−x; Q(2, x) = (1 + x) e^−x; P(1/2, x) = erf(sqrt x).
             assert!(close(incomplete_gamma(1.0, x).0, -libm::expm1(-x), 1e-13));
-            assert!(
-                close(incomplete_gamma(2.0, x).1, (1.0 + x) * libm::exp(-x), 1e-11),
-                "{x}"
-            );
-            assert!(
-                close(incomplete_gamma(0.5, x).0, libm::erf(x.sqrt()), 1e-13),
-                "{x}"
-            );
+            assert!(close(incomplete_gamma(2.0, x).1, (1.0 + x) * libm::exp(-x), 1e-11), "{x}");
+            assert!(close(incomplete_gamma(0.5, x).0, libm::erf(x.sqrt()), 1e-13), "{x}");
         }
     }
 

@@ -61,10 +61,7 @@ impl Weighted {
             }
             cumulative.push(total);
         }
-        Ok(Weighted {
-            cumulative,
-            last: last.ok_or(WeightError::Empty)?,
-        })
+        Ok(Weighted { cumulative, last: last.ok_or(WeightError::Empty)? })
     }
 
     /// Zipf's law over the ranks 0..n: rank r with a probability proportional to (r + 1)^−exponent. Exponent 0 is uniform.
@@ -161,26 +158,11 @@ mod tests {
     fn impossible_weights_are_refused() {
         assert_eq!(Weighted::new([]), Err(WeightError::Empty));
         assert_eq!(Weighted::new([0.0, 0.0]), Err(WeightError::Empty));
-        assert!(matches!(
-            Weighted::new([1.0, -1.0]),
-            Err(WeightError::Weight { index: 1, .. })
-        ));
-        assert!(matches!(
-            Weighted::new([f64::NAN]),
-            Err(WeightError::Weight { index: 0, .. })
-        ));
-        assert!(matches!(
-            Weighted::new([f64::MAX, f64::MAX]),
-            Err(WeightError::Weight { index: 1, .. })
-        ));
-        assert!(matches!(
-            Weighted::zipf(10, -0.5),
-            Err(WeightError::Exponent { .. })
-        ));
-        assert!(matches!(
-            Weighted::zipf(usize::MAX, 1.0),
-            Err(WeightError::TooMany { .. })
-        ));
+        assert!(matches!(Weighted::new([1.0, -1.0]), Err(WeightError::Weight { index: 1, .. })));
+        assert!(matches!(Weighted::new([f64::NAN]), Err(WeightError::Weight { index: 0, .. })));
+        assert!(matches!(Weighted::new([f64::MAX, f64::MAX]), Err(WeightError::Weight { index: 1, .. })));
+        assert!(matches!(Weighted::zipf(10, -0.5), Err(WeightError::Exponent { .. })));
+        assert!(matches!(Weighted::zipf(usize::MAX, 1.0), Err(WeightError::TooMany { .. })));
         assert_eq!(Weighted::zipf(0, 1.0), Err(WeightError::Empty));
     }
 

@@ -113,9 +113,7 @@ impl Kad {
 
     /// Look-ups in progress.
     pub fn lookups(&self) -> usize {
-        self.active
-            .as_ref()
-            .map_or(0, |active| active.lookups.iter().flatten().count())
+        self.active.as_ref().map_or(0, |active| active.lookups.iter().flatten().count())
     }
 
     pub(crate) fn on_request(
@@ -137,11 +135,7 @@ impl Kad {
             Request::FindNode(target) => Response::Nodes(self.closer(cx, &target.key, from)),
             Request::GetProviders { target, page } => {
                 let (providers, total) = self.providers_answer(cx, now, from, &target.key, page);
-                Response::Providers {
-                    closer: self.closer(cx, &target.key, from),
-                    providers,
-                    total,
-                }
+                Response::Providers { closer: self.closer(cx, &target.key, from), providers, total }
             }
             Request::GetValue(target) => Response::Value {
                 record: self.store.as_ref().and_then(|store| store.get(&target.key, now)),
@@ -167,16 +161,11 @@ impl Kad {
             }
             Request::Ping => Response::Pong,
         };
-        cx.emit(Output::KadResponse {
-            to: from,
-            reply,
-            response,
-        });
+        cx.emit(Output::KadResponse { to: from, reply, response });
     }
 
     fn closer(&self, cx: &Context<'_>, key: &Key, from: PeerHandle) -> super::Peers {
-        self.table
-            .closest(self.me, key, cx.config.kad.k, Some(from), cx.peers)
+        self.table.closest(self.me, key, cx.config.kad.k, Some(from), cx.peers)
     }
 
     /// Keeps a value of somebody's; false where a limit forbids it.
@@ -193,7 +182,7 @@ impl Kad {
         now: Time,
         from: PeerHandle,
         exchange: Exchange,
-        bytes: u32,
+        (bytes, dialled): (u32, bool),
         response: Response,
     ) {
         let Some((slot, open)) = self.close(from, exchange) else {
@@ -209,17 +198,11 @@ impl Kad {
         let Some(lookup) = self.lookup(slot) else {
             return;
         };
+        lookup.dials += u32::from(dialled);
         let mut news = Vec::new();
         let mut value = None;
         let understood = match (&lookup.goal, response) {
-            (
-                Goal::Providers(_),
-                Response::Providers {
-                    closer,
-                    providers,
-                    total,
-                },
-            ) => {
+            (Goal::Providers(_), Response::Providers { closer, providers, total }) => {
                 lookup.answered(cx, now, me, open, &closer, bytes);
                 news = lookup.found(now, me, Some(open), &providers, total);
                 true
@@ -257,11 +240,7 @@ impl Kad {
         if let Some(lookup) = self.lookup(slot)
             && let Goal::Providers(function) = lookup.goal
         {
-            cx.out.kad_events.push_back(Event::Providers {
-                lookup: lookup.id,
-                function,
-                providers,
-            });
+            cx.out.kad_events.push_back(Event::Providers { lookup: lookup.id, function, providers });
         }
     }
 
@@ -449,10 +428,7 @@ impl Kad {
 
     pub(crate) fn put_value(&mut self, cx: &mut Context<'_>, now: Time, mut record: Box<Record>) {
         record.publisher = Some(self.me);
-        let target = Target {
-            key: Key::hash(&record.key),
-            preimage: Preimage::Bytes(record.key.clone()),
-        };
+        let target = Target { key: Key::hash(&record.key), preimage: Preimage::Bytes(record.key.clone()) };
         self.start(cx, now, target, Goal::Put(record), LookupPurpose::Value, &[]);
         self.reschedule();
     }
@@ -488,11 +464,7 @@ impl Kad {
                     let own: Vec<PeerHandle> = store.providers(&key, now).collect();
                     let providers = lookup.found(now, self.me, None, &own, 0);
                     if !providers.is_empty() {
-                        cx.out.kad_events.push_back(Event::Providers {
-                            lookup: id,
-                            function,
-                            providers,
-                        });
+                        cx.out.kad_events.push_back(Event::Providers { lookup: id, function, providers });
                     }
                 }
             }
@@ -518,10 +490,7 @@ impl Kad {
 
     /// Sends what a look-up wants sent, and ends it when it is over.
     fn drive(&mut self, cx: &mut Context<'_>, now: Time, slot: usize) {
-        let Some(lookup) = self
-            .active
-            .as_mut()
-            .and_then(|active| active.lookups.get_mut(slot)?.as_mut())
+        let Some(lookup) = self.active.as_mut().and_then(|active| active.lookups.get_mut(slot)?.as_mut())
         else {
             return;
         };
@@ -565,10 +534,7 @@ impl Kad {
                 messages,
                 outcome: report.outcome,
             }),
-            Goal::Value => cx.emit(Output::Value {
-                target: report.target.clone(),
-                record: value,
-            }),
+            Goal::Value => cx.emit(Output::Value { target: report.target.clone(), record: value }),
             Goal::Announce(function) => self.announce_to(cx, function, &report),
             Goal::Withdraw => {
                 for peer in &report.closest {
@@ -588,11 +554,7 @@ impl Kad {
     /// Sends a request that has no response.
     pub(super) fn tell(&mut self, cx: &mut Context<'_>, to: PeerHandle, request: Request) {
         let exchange = next_exchange(&mut self.exchanges, ONE_WAY);
-        cx.emit(Output::KadRequest {
-            to,
-            exchange,
-            request,
-        });
+        cx.emit(Output::KadRequest { to, exchange, request });
     }
 
     /// Sends a request of no look-up whose response only shows that the peer lives.
@@ -601,11 +563,7 @@ impl Kad {
         let deadline = now.saturating_add(cx.config.kad.request_timeout);
         let active = self.active.get_or_insert_with(|| cx.out.kad_pool.active());
         active.singles.push(Open::single(deadline, exchange, to));
-        cx.emit(Output::KadRequest {
-            to,
-            exchange,
-            request,
-        });
+        cx.emit(Output::KadRequest { to, exchange, request });
     }
 
     /// Gives the lists of what is in progress back when nothing is.
@@ -671,10 +629,7 @@ fn next_exchange(count: &mut u32, slot: usize) -> Exchange {
 
 /// The target of a function's records.
 pub(super) fn function_target(cx: &Context<'_>, function: FunctionHandle) -> Target {
-    Target {
-        key: cx.functions.get(function).key,
-        preimage: Preimage::Function(function),
-    }
+    Target { key: cx.functions.get(function).key, preimage: Preimage::Function(function) }
 }
 
 impl Pool {

@@ -47,14 +47,7 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn single(deadline: Time, exchange: Exchange, peer: PeerHandle) -> Self {
-        Open {
-            deadline,
-            exchange,
-            peer,
-            depth: 0,
-            walk: 0,
-            page: 0,
-        }
+        Open { deadline, exchange, peer, depth: 0, walk: 0, page: 0 }
     }
 }
 
@@ -90,6 +83,7 @@ pub(super) struct Lookup {
     responses: u32,
     timeouts: u32,
     failures: u32,
+    pub(crate) dials: u32,
     bytes: u64,
     walks: SmallVec<[Walk; 1]>,
     /// Only with several walks: by peer. A peer is asked once, by the walk that came first; the others learn that it
@@ -118,6 +112,7 @@ impl Default for Lookup {
             responses: 0,
             timeouts: 0,
             failures: 0,
+            dials: 0,
             bytes: 0,
             walks: SmallVec::new(),
             contacts: Vec::new(),
@@ -131,10 +126,7 @@ impl Default for Lookup {
 
 /// A target to leave behind where one is moved out.
 fn nowhere() -> Target {
-    Target {
-        key: Key::default(),
-        preimage: Preimage::Random(0),
-    }
+    Target { key: Key::default(), preimage: Preimage::Random(0) }
 }
 
 impl Lookup {
@@ -160,6 +152,7 @@ impl Lookup {
         self.responses = 0;
         self.timeouts = 0;
         self.failures = 0;
+        self.dials = 0;
         self.bytes = 0;
         self.turn = 0;
         self.contacts.clear();
@@ -189,10 +182,7 @@ impl Lookup {
 
     /// Ends the waiting for the request `exchange` at `peer`.
     pub(super) fn close(&mut self, exchange: Exchange, peer: PeerHandle) -> Option<Open> {
-        let at = self
-            .open
-            .iter()
-            .position(|open| open.exchange == exchange && open.peer == peer)?;
+        let at = self.open.iter().position(|open| open.exchange == exchange && open.peer == peer)?;
         Some(self.open.remove(at))
     }
 
@@ -224,11 +214,7 @@ impl Lookup {
         let limits = limits(cx);
         let key = &self.target.key;
         for (number, walk) in self.walks.iter_mut().enumerate() {
-            let list = if number == usize::from(open.walk) {
-                closer
-            } else {
-                &[]
-            };
+            let list = if number == usize::from(open.walk) { closer } else { &[] };
             walk.answered(key, open.peer, list, me, limits, cx.peers);
         }
         self.note(open.peer, Contact::Answered);
@@ -436,11 +422,7 @@ impl Lookup {
             walk,
             page,
         });
-        cx.emit(Output::KadRequest {
-            to: peer,
-            exchange,
-            request,
-        });
+        cx.emit(Output::KadRequest { to: peer, exchange, request });
     }
 
     /// Requests and responses so far.
@@ -475,6 +457,7 @@ impl Lookup {
             responses: self.responses,
             timeouts: self.timeouts,
             failures: self.failures,
+            dials: self.dials,
             bytes: self.bytes,
             closest,
             providers: self.providers.clone(),
@@ -503,8 +486,5 @@ fn mark_target(target: &Target, visit: &mut dyn FnMut(PeerHandle)) {
 }
 
 fn limits(cx: &Context<'_>) -> Limits {
-    Limits {
-        k: cx.config.kad.k.max(1),
-        alpha: cx.config.kad.alpha.max(1),
-    }
+    Limits { k: cx.config.kad.k.max(1), alpha: cx.config.kad.alpha.max(1) }
 }

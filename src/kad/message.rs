@@ -33,10 +33,7 @@ pub enum Preimage {
 impl Target {
     /// A made-up peer id: a bucket refresh looks for one. Its bytes are the multihash `0x12 0x20 SHA-256(number)`.
     pub fn random(number: u64) -> Self {
-        Target {
-            key: Key::hash(&Self::random_bytes(number)),
-            preimage: Preimage::Random(number),
-        }
+        Target { key: Key::hash(&Self::random_bytes(number)), preimage: Preimage::Random(number) }
     }
 
     /// The peer id that [`Target::random`] hashes.

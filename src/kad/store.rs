@@ -31,11 +31,7 @@ struct StoredValue {
 
 impl Default for Store {
     fn default() -> Self {
-        Store {
-            providers: BTreeMap::new(),
-            values: BTreeMap::new(),
-            sweep_at: Time::MAX,
-        }
+        Store { providers: BTreeMap::new(), values: BTreeMap::new(), sweep_at: Time::MAX }
     }
 }
 
@@ -103,9 +99,7 @@ impl Store {
                 return false;
             }
         }
-        let asked = record
-            .ttl_secs
-            .map_or(Duration::MAX, |secs| Duration::from_secs(i64::from(secs)));
+        let asked = record.ttl_secs.map_or(Duration::MAX, |secs| Duration::from_secs(i64::from(secs)));
         let expires = now.saturating_add(asked.min(config.record_ttl));
         self.values.insert(key, StoredValue { record, expires });
         self.plan_sweep(now, config);

@@ -62,9 +62,7 @@ impl Table {
 
     /// The entries of bucket `bucket`, least recently seen first, each with its stale flag.
     pub fn bucket(&self, bucket: usize) -> impl Iterator<Item = (PeerHandle, bool)> + '_ {
-        self.entries[self.range(bucket)]
-            .iter()
-            .map(|entry| (peer_of(*entry), entry & STALE != 0))
+        self.entries[self.range(bucket)].iter().map(|entry| (peer_of(*entry), entry & STALE != 0))
     }
 
     /// All entries, farthest bucket first.
@@ -74,11 +72,7 @@ impl Table {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        let lens = if self.lens.spilled() {
-            self.lens.capacity()
-        } else {
-            0
-        };
+        let lens = if self.lens.spilled() { self.lens.capacity() } else { 0 };
         self.entries.capacity() * size_of::<u32>() + lens
     }
 
@@ -93,8 +87,7 @@ impl Table {
         self.entries = list.iter().map(|peer| peer.get()).collect();
         self.lens = SmallVec::from_slice(lens);
         debug_assert!((0..self.buckets()).all(|bucket| {
-            self.bucket(bucket)
-                .all(|(peer, _)| Self::bucket_of(me, peer, peers) == Some(bucket))
+            self.bucket(bucket).all(|(peer, _)| Self::bucket_of(me, peer, peers) == Some(bucket))
         }));
     }
 
@@ -246,11 +239,8 @@ impl Table {
         let start = self.range(buckets.start).start;
         let end = self.range(buckets.end.max(buckets.start + 1) - 1).end;
         let entries = &self.entries[start..end];
-        let mut suspects: Peers = entries
-            .iter()
-            .filter(|entry| **entry & STALE != 0)
-            .map(|entry| peer_of(*entry))
-            .collect();
+        let mut suspects: Peers =
+            entries.iter().filter(|entry| **entry & STALE != 0).map(|entry| peer_of(*entry)).collect();
         if suspects.is_empty() {
             suspects.extend(entries.first().map(|entry| peer_of(*entry)));
         }
@@ -267,9 +257,7 @@ impl Table {
     fn find(&self, me: PeerHandle, peer: PeerHandle, peers: &KeyTable) -> Option<(usize, usize)> {
         let bucket = Self::bucket_of(me, peer, peers)?;
         let range = self.range(bucket);
-        let at = self.entries[range.clone()]
-            .iter()
-            .position(|entry| entry & !STALE == peer.get())?;
+        let at = self.entries[range.clone()].iter().position(|entry| entry & !STALE == peer.get())?;
         Some((bucket, range.start + at))
     }
 }

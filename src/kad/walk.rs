@@ -94,26 +94,13 @@ impl Walk {
             }
             let distance = peers.prefix(*peer) ^ target.prefix();
             let full = self.candidates.len() - self.failed >= kept;
-            if full
-                && self
-                    .candidates
-                    .last()
-                    .is_some_and(|last| distance > last.distance)
-            {
+            if full && self.candidates.last().is_some_and(|last| distance > last.distance) {
                 continue;
             }
             let Err(at) = self.find(target, *peer, distance, peers) else {
                 continue;
             };
-            self.candidates.insert(
-                at,
-                Candidate {
-                    distance,
-                    peer: *peer,
-                    depth,
-                    state: State::New,
-                },
-            );
+            self.candidates.insert(at, Candidate { distance, peer: *peer, depth, state: State::New });
             news |= distance < range;
             while self.candidates.len() - self.failed > kept {
                 match self.candidates.pop_if(|last| last.state != State::Waiting) {
@@ -186,12 +173,7 @@ impl Walk {
             return Step::Finished;
         }
         let stalled = self.idle >= limits.alpha;
-        let full = self.waiting
-            >= if stalled {
-                limits.k.max(limits.alpha)
-            } else {
-                limits.alpha
-            };
+        let full = self.waiting >= if stalled { limits.k.max(limits.alpha) } else { limits.alpha };
         // Answers of the closest candidates, until one is still out.
         let mut answered = Some(0);
         for candidate in &mut self.candidates {

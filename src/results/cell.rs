@@ -82,9 +82,7 @@ pub struct Row {
 
 impl Row {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Row {
-            bytes: Vec::with_capacity(capacity),
-        }
+        Row { bytes: Vec::with_capacity(capacity) }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -113,9 +111,7 @@ impl Row {
 
     /// Adds text, in quotes where RFC 4180 asks for them.
     pub(crate) fn text(&mut self, text: &str, tail: Option<u32>) {
-        let quotes = text
-            .bytes()
-            .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+        let quotes = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
         if quotes {
             self.bytes.push(b'"');
             for byte in text.bytes() {
@@ -160,11 +156,7 @@ impl<'a, T: Cell<'a>> Cell<'a> for Option<T> {
         }
     }
     fn take(text: &'a str) -> Result<Self, String> {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            T::take(text).map(Some)
-        }
+        if text.is_empty() { Ok(None) } else { T::take(text).map(Some) }
     }
 }
 
@@ -176,11 +168,7 @@ impl<'a> Cell<'a> for Name<'a> {
         }
     }
     fn take(text: &'a str) -> Result<Self, String> {
-        if text.is_empty() {
-            Err("is empty; it must hold a name".into())
-        } else {
-            Ok(Name::Text(text))
-        }
+        if text.is_empty() { Err("is empty; it must hold a name".into()) } else { Ok(Name::Text(text)) }
     }
 }
 

@@ -30,11 +30,7 @@ pub const SHARED_COLUMNS: &[Column] = &[
         unit: "word",
         description: "Who wrote the row: `sim` (the simulator), `memory` (real nodes in one process), `docker` (real nodes in containers).",
     },
-    Column {
-        name: "scenario",
-        unit: "text",
-        description: "The scenario's name.",
-    },
+    Column { name: "scenario", unit: "text", description: "The scenario's name." },
     Column {
         name: "variant",
         unit: "text",
@@ -45,11 +41,7 @@ pub const SHARED_COLUMNS: &[Column] = &[
         unit: "index",
         description: "The repetition, from 0; empty in the rows of `summary.csv` that hold over all repetitions.",
     },
-    Column {
-        name: "seed",
-        unit: "number",
-        description: "The run's seed.",
-    },
+    Column { name: "seed", unit: "number", description: "The run's seed." },
 ];
 
 /// A CSV file of a run folder.
@@ -132,10 +124,7 @@ impl Table {
 
     /// The header line, without its line end.
     pub fn header(self) -> String {
-        self.all_columns()
-            .map(|column| column.name)
-            .collect::<Vec<_>>()
-            .join(",")
+        self.all_columns().map(|column| column.name).collect::<Vec<_>>().join(",")
     }
 }
 

@@ -26,13 +26,11 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The one hash of a run: SHA-256 over `<sha256>  <name>` and a line feed for each of its files but the manifest,
@@ -117,9 +115,7 @@ pub fn file_entry(name: &str, mut read: impl Read) -> io::Result<FileEntry> {
         }
         sink.write_all(taken)?;
     }
-    Ok(sink
-        .finish(name, name.ends_with(".csv").then(|| lines.saturating_sub(1)))?
-        .1)
+    Ok(sink.finish(name, name.ends_with(".csv").then(|| lines.saturating_sub(1)))?.1)
 }
 
 /// Passes bytes on, hashing and counting them.
@@ -131,26 +127,14 @@ pub(crate) struct HashingWriter<W> {
 
 impl<W: Write> HashingWriter<W> {
     pub(crate) fn new(inner: W) -> Self {
-        HashingWriter {
-            inner,
-            hasher: Sha256::new(),
-            bytes: 0,
-        }
+        HashingWriter { inner, hasher: Sha256::new(), bytes: 0 }
     }
 
     /// Flushes, and says what was written.
     pub(crate) fn finish(mut self, name: &str, rows: Option<u64>) -> io::Result<(W, FileEntry)> {
         self.inner.flush()?;
         let sha256 = hex(self.hasher.finalize().as_slice());
-        Ok((
-            self.inner,
-            FileEntry {
-                name: name.into(),
-                sha256,
-                bytes: self.bytes,
-                rows,
-            },
-        ))
+        Ok((self.inner, FileEntry { name: name.into(), sha256, bytes: self.bytes, rows }))
     }
 }
 
@@ -175,10 +159,7 @@ mod tests {
     fn the_run_hash_does_not_depend_on_the_order_of_files() {
         let a = file_entry("a.csv", &b"x\n1\n"[..]).unwrap();
         let b = file_entry("b.csv", &b"x\n"[..]).unwrap();
-        assert_eq!(
-            run_hash(&[a.clone(), b.clone()]),
-            run_hash(&[b.clone(), a.clone()])
-        );
+        assert_eq!(run_hash(&[a.clone(), b.clone()]), run_hash(&[b.clone(), a.clone()]));
         assert_eq!(run_hash(&[a.clone(), b.clone()]), {
             sha256_hex(format!("{}  a.csv\n{}  b.csv\n", a.sha256, b.sha256).as_bytes())
         });
@@ -198,9 +179,6 @@ mod tests {
         let b: serde_json::Value = serde_json::from_str(r#" {"a":[1.5,"x"], "b":1} "#).unwrap();
         assert_eq!(run_id(&a, 42), run_id(&b, 42));
         assert_ne!(run_id(&a, 42), run_id(&a, 43));
-        assert_eq!(
-            run_id(&a, 42),
-            sha256_hex(b"{\"a\":[1.5,\"x\"],\"b\":1}\n42")[..16]
-        );
+        assert_eq!(run_id(&a, 42), sha256_hex(b"{\"a\":[1.5,\"x\"],\"b\":1}\n42")[..16]);
     }
 }

@@ -24,11 +24,8 @@ pub(crate) fn append(mut file: &mut impl Write, context: &RunContext, logs: &[La
     let mut serializer = V2DeflateSerializer::new();
     let mut writer = IntervalLogWriterBuilder::new().begin_log_with(&mut file, &mut serializer)?;
     for log in logs {
-        let mut tag = if context.variant.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", context.variant)
-        };
+        let mut tag =
+            if context.variant.is_empty() { String::new() } else { format!("{}/", context.variant) };
         tag += &format!("{}/{}/{}", context.repetition.unwrap_or(0), log.phase, log.policy);
         // The format has no way to quote these.
         let tag = tag.replace([',', ' ', '\r', '\n'], "_");

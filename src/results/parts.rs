@@ -92,9 +92,8 @@ impl CallTimes {
             exec_us: winner(self.exec),
         };
         if answered {
-            parts.network_us = parts
-                .latency_us
-                .map(|latency| parts.measured().fold(latency, i64::saturating_sub));
+            parts.network_us =
+                parts.latency_us.map(|latency| parts.measured().fold(latency, i64::saturating_sub));
         }
         parts
     }
@@ -119,9 +118,7 @@ impl CallParts {
 
     /// The sum of all known parts: the latency, for a call that was answered.
     pub fn sum(&self) -> i64 {
-        self.measured()
-            .chain(self.network_us)
-            .fold(0, i64::saturating_add)
+        self.measured().chain(self.network_us).fold(0, i64::saturating_add)
     }
 }
 
@@ -186,10 +183,7 @@ mod tests {
         };
         let parts = times.parts(Outcome::Unreachable);
         assert_eq!(parts.latency_us, Some(15));
-        assert_eq!(
-            (parts.lookup_us, parts.dispatch_us, parts.network_us),
-            (Some(3), None, None)
-        );
+        assert_eq!((parts.lookup_us, parts.dispatch_us, parts.network_us), (Some(3), None, None));
         assert_eq!(CallTimes::default().parts(Outcome::EntryDown).latency_us, None);
     }
 }

@@ -92,10 +92,7 @@ fn second_of(micros: i64) -> i64 {
 
 impl Timeline {
     pub(crate) fn call(&mut self, call: &CallRecord<'_>) {
-        self.seconds
-            .entry(second_of(call.scheduled_us))
-            .or_default()
-            .offered += 1;
+        self.seconds.entry(second_of(call.scheduled_us)).or_default().offered += 1;
         if let Some(done) = call.done_us {
             let second = self.seconds.entry(second_of(done)).or_default();
             second.outcomes[call.outcome.index()] += 1;
@@ -125,35 +122,23 @@ impl Timeline {
     }
 
     pub(crate) fn sent_to_dead(&mut self, now: Time) {
-        self.seconds
-            .entry(second_of(now.as_micros()))
-            .or_default()
-            .to_dead += 1;
+        self.seconds.entry(second_of(now.as_micros())).or_default().to_dead += 1;
     }
 
     pub(crate) fn nodes_up(&mut self, now: Time, nodes: u64) {
-        self.seconds
-            .entry(second_of(now.as_micros()))
-            .or_default()
-            .nodes_up = Some(nodes);
+        self.seconds.entry(second_of(now.as_micros())).or_default().nodes_up = Some(nodes);
     }
 
     /// The seconds in which something happened, in order, with their numbers.
     pub(crate) fn range(&self, seconds: std::ops::Range<i64>) -> impl Iterator<Item = (i64, &Second)> {
         // A range that ends before it starts would panic.
         let end = seconds.end.max(seconds.start);
-        self.seconds
-            .range(seconds.start..end)
-            .map(|(at, second)| (*at, second))
+        self.seconds.range(seconds.start..end).map(|(at, second)| (*at, second))
     }
 
     /// One past the last second in which a call was due.
     pub(crate) fn end_of_offered(&self) -> Option<i64> {
-        self.seconds
-            .iter()
-            .rev()
-            .find(|(_, second)| second.offered > 0)
-            .map(|(at, _)| at + 1)
+        self.seconds.iter().rev().find(|(_, second)| second.offered > 0).map(|(at, _)| at + 1)
     }
 
     /// Hands every second from the first to the last in which something happened to `take`.
@@ -258,27 +243,12 @@ mod tests {
             .unwrap();
         let seconds: Vec<_> = rows.iter().map(|row| row.second).collect();
         assert_eq!(seconds, [-1, 0, 1, 2]);
-        assert_eq!(
-            rows.iter().map(|row| row.offered).collect::<Vec<_>>(),
-            [1, 3, 0, 0]
-        );
+        assert_eq!(rows.iter().map(|row| row.offered).collect::<Vec<_>>(), [1, 3, 0, 0]);
         assert_eq!(rows.iter().map(|row| row.ok).collect::<Vec<_>>(), [1, 0, 0, 1]);
-        assert_eq!(
-            rows.iter().map(|row| row.rejected).collect::<Vec<_>>(),
-            [0, 1, 0, 0]
-        );
-        assert_eq!(
-            rows.iter().map(|row| row.in_flight).collect::<Vec<_>>(),
-            [0, 2, 2, 1]
-        );
-        assert_eq!(
-            rows.iter().map(|row| row.lookup_bytes).collect::<Vec<_>>(),
-            [0, 81, 0, 0]
-        );
-        assert_eq!(
-            rows.iter().map(|row| row.calls_to_dead).collect::<Vec<_>>(),
-            [0, 0, 0, 1]
-        );
+        assert_eq!(rows.iter().map(|row| row.rejected).collect::<Vec<_>>(), [0, 1, 0, 0]);
+        assert_eq!(rows.iter().map(|row| row.in_flight).collect::<Vec<_>>(), [0, 2, 2, 1]);
+        assert_eq!(rows.iter().map(|row| row.lookup_bytes).collect::<Vec<_>>(), [0, 81, 0, 0]);
+        assert_eq!(rows.iter().map(|row| row.calls_to_dead).collect::<Vec<_>>(), [0, 0, 0, 1]);
         assert!(rows.iter().all(|row| row.nodes_up == Some(7)));
         assert_eq!(rows[0].calls_bytes, 5);
         assert!((rows[3].p50_us.unwrap() - 1_200_000).abs() < 4_800);

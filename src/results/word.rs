@@ -124,10 +124,7 @@ impl Outcome {
     /// True if the call counts towards the share of successes: all but the calls whose entry node was not alive
     /// and those for which no live provider existed.
     pub const fn counts(self) -> bool {
-        !matches!(
-            self,
-            Outcome::EntryDown | Outcome::EntryLost | Outcome::Unavailable
-        )
+        !matches!(self, Outcome::EntryDown | Outcome::EntryLost | Outcome::Unavailable)
     }
 }
 
@@ -330,9 +327,6 @@ mod tests {
     #[test]
     fn an_unknown_word_lists_the_valid_ones() {
         let error = "warm".parse::<CacheState>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`warm` is no cache state; valid: hit, stale, miss, negative"
-        );
+        assert_eq!(error, "`warm` is no cache state; valid: hit, stale, miss, negative");
     }
 }

@@ -74,9 +74,7 @@ pub struct MemoryFolder {
 impl MemoryFolder {
     /// The complete files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
     /// The bytes of a complete file.
@@ -148,6 +146,8 @@ pub struct PhasePlan {
 pub struct RepetitionPlan {
     /// The phases, in order. A phase that is not listed is measured.
     pub phases: Vec<PhasePlan>,
+    /// Files that get no rows: what would be written is summarised all the same.
+    pub without: Vec<Table>,
 }
 
 /// The rows of one file that a repetition has written.
@@ -156,19 +156,19 @@ struct TablePart {
     part: Box<dyn Part>,
     pending: Row,
     rows: u64,
+    without: bool,
 }
 
 impl TablePart {
     fn put<'a>(&mut self, prefix: &[u8], record: &impl Record<'a>) -> io::Result<()> {
+        if self.without {
+            return Ok(());
+        }
         self.pending.raw(prefix);
         record.put(&mut self.pending);
         self.pending.end();
         self.rows += 1;
-        if self.pending.bytes().len() >= PIECE {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.pending.bytes().len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -196,12 +196,7 @@ impl RepetitionWriter {
         let mut parts = Vec::with_capacity(Table::BY_REPETITION.len());
         for table in Table::BY_REPETITION {
             let (part, pending) = (scratch.part(table)?, Row::with_capacity(PIECE + 4096));
-            parts.push(TablePart {
-                table,
-                part,
-                pending,
-                rows: 0,
-            });
+            parts.push(TablePart { table, part, pending, rows: 0, without: plan.without.contains(&table) });
         }
         Ok(RepetitionWriter {
             prefix: context.prefix(),
@@ -301,15 +296,8 @@ impl RepetitionWriter {
         for part in &mut self.parts {
             part.flush()?;
         }
-        let (summary, logs) = self
-            .summarizer
-            .finish(self.context.repetition.unwrap_or(0), &self.timeline);
-        Ok(RepetitionOutput {
-            context: self.context,
-            parts: self.parts,
-            summary,
-            logs,
-        })
+        let (summary, logs) = self.summarizer.finish(self.context.repetition.unwrap_or(0), &self.timeline);
+        Ok(RepetitionOutput { context: self.context, parts: self.parts, summary, logs })
     }
 }
 
@@ -388,12 +376,7 @@ impl<F: Folder> RunWriter<F> {
         }
         let mut latency_log = HashingWriter::new(folder.create(LATENCY_LOG)?);
         latency_log::begin(&mut latency_log)?;
-        Ok(RunWriter {
-            folder,
-            files,
-            latency_log,
-            variants: Vec::new(),
-        })
+        Ok(RunWriter { folder, files, latency_log, variants: Vec::new() })
     }
 
     /// Adds a repetition's rows. To be called in the order of (variant, repetition), which is the order of the files.
@@ -406,31 +389,18 @@ impl<F: Folder> RunWriter<F> {
                 assert!(part.rows == 0, "the simulator has no links to measure");
                 continue;
             };
-            io::copy(
-                &mut io::BufReader::with_capacity(PIECE, part.part.reopen()?),
-                &mut open.file,
-            )?;
+            io::copy(&mut io::BufReader::with_capacity(PIECE, part.part.reopen()?), &mut open.file)?;
             open.rows += part.rows;
         }
         latency_log::append(&mut self.latency_log, &output.context, &output.logs)?;
-        match self
-            .variants
-            .last_mut()
-            .filter(|last| last.context.variant == output.context.variant)
-        {
+        match self.variants.last_mut().filter(|last| last.context.variant == output.context.variant) {
             Some(variant) => {
                 let last = variant.repetitions.last().map(|last| last.repetition);
-                assert!(
-                    last < Some(output.summary.repetition),
-                    "repetitions are appended in order"
-                );
+                assert!(last < Some(output.summary.repetition), "repetitions are appended in order");
                 variant.repetitions.push(output.summary);
             }
             None => {
-                self.variants.push(Variant {
-                    context: output.context,
-                    repetitions: vec![output.summary],
-                });
+                self.variants.push(Variant { context: output.context, repetitions: vec![output.summary] });
             }
         }
         Ok(())
@@ -448,10 +418,7 @@ impl<F: Folder> RunWriter<F> {
             let summary = Summary::new(variant.repetitions);
             let mut line = Row::default();
             summary.rows(|repetition, record| {
-                let context = RunContext {
-                    repetition,
-                    ..variant.context.clone()
-                };
+                let context = RunContext { repetition, ..variant.context.clone() };
                 line.clear();
                 line.raw(&context.prefix());
                 record.put(&mut line);
@@ -473,13 +440,6 @@ impl<F: Folder> RunWriter<F> {
         entries.push(entry);
         entries.sort();
         let run_hash = run_hash(&entries);
-        Ok((
-            self.folder,
-            Written {
-                files: entries,
-                run_hash,
-                summaries,
-            },
-        ))
+        Ok((self.folder, Written { files: entries, run_hash, summaries }))
     }
 }

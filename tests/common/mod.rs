@@ -73,9 +73,7 @@ pub struct Network {
 impl Network {
     /// `n` nodes with random keys, in handle order by key as in the simulator. Nobody knows anybody.
     pub fn new(n: usize, seed: u64, config: Config) -> Self {
-        let mut keys: Vec<Key> = (0..n)
-            .map(|i| Key::hash(format!("node {seed} {i}").as_bytes()))
-            .collect();
+        let mut keys: Vec<Key> = (0..n).map(|i| Key::hash(format!("node {seed} {i}").as_bytes())).collect();
         keys.sort_unstable();
         Self::with_keys(&keys, seed, config)
     }
@@ -92,9 +90,7 @@ impl Network {
             keys: table,
             functions: FunctionTable::default(),
             draws,
-            nodes: (0..keys.len())
-                .map(|i| Peer::new(PeerHandle::new(i as u32)))
-                .collect(),
+            nodes: (0..keys.len()).map(|i| Peer::new(PeerHandle::new(i as u32))).collect(),
             up: vec![true; keys.len()],
             client: vec![false; keys.len()],
             faults: Faults::default(),
@@ -188,20 +184,12 @@ impl Network {
 
     fn output(&mut self, node: PeerHandle, output: Output) {
         match output {
-            Output::KadRequest {
-                to,
-                exchange,
-                request,
-            } => {
+            Output::KadRequest { to, exchange, request } => {
                 assert_ne!(to, node, "a node asks itself");
                 if !self.up[to.index()] {
                     if self.faults.refused {
                         let at = self.now + self.delay();
-                        let input = Input::KadFailed {
-                            peer: to,
-                            exchange,
-                            failure: Failure::Dial,
-                        };
+                        let input = Input::KadFailed { peer: to, exchange, failure: Failure::Dial };
                         self.push(at, Event::Input(node, input));
                     }
                     return;
@@ -234,6 +222,7 @@ impl Network {
                     let input = Input::KadResponse {
                         from: node,
                         exchange: self.replies[reply as usize],
+                        dialled: false,
                         bytes: wire::response_len(&response, &self.config),
                         response: response.clone(),
                     };
@@ -308,9 +297,8 @@ impl Network {
 
     fn wait_for(&mut self, before: usize, node: PeerHandle, key: Key) -> LookupReport {
         for _ in 0..20_000 {
-            let done = self.reports[before..]
-                .iter()
-                .find(|(by, report)| *by == node && report.target.key == key);
+            let done =
+                self.reports[before..].iter().find(|(by, report)| *by == node && report.target.key == key);
             if let Some((_, report)) = done {
                 return report.clone();
             }

@@ -12,8 +12,8 @@ use super::{Counters, Engine, Event, Limits, Second, Totals, purpose};
 use crate::discovery::Discovery;
 use crate::executor::{Executor, Hosting, Machine as Hardware};
 use crate::network::{
-    Bandwidth, Fabric, LastMile, Latency, Links, MatrixError, MatrixFormat, MatrixOptions, Missing, PairLatency,
-    RoundTrips, Rules, Sites, Space, TimeUnit, Transfers,
+    Bandwidth, Fabric, LastMile, Latency, Links, MatrixError, MatrixFormat, MatrixOptions, Missing,
+    PairLatency, RoundTrips, Rules, Sites, Space, TimeUnit, Transfers,
 };
 use crate::queue::EventQueue;
 use crate::trace::Tracer;
@@ -135,8 +135,8 @@ impl Inputs {
 
 /// The bytes of a file, which must be the ones that were hashed.
 fn read(file: &schema::FileRef) -> Result<Vec<u8>, BuildError> {
-    let bytes = std::fs::read(&file.path)
-        .map_err(|source| BuildError::File { path: file.path.clone(), source })?;
+    let bytes =
+        std::fs::read(&file.path).map_err(|source| BuildError::File { path: file.path.clone(), source })?;
     let found = edge_faas_core::results::sha256_hex(&bytes);
     if found != file.sha256 {
         let (path, expected) = (file.path.clone(), file.sha256.clone());
@@ -220,7 +220,10 @@ impl Hosts {
 
 /// The law that a scenario's distribution stands for.
 pub(crate) fn law(distribution: &schema::Distribution, place: &str) -> Result<Distribution, BuildError> {
-    distribution.law().map_err(|source| BuildError::Distribution { place: place.to_owned(), source })
+    distribution
+        .clone()
+        .checked()
+        .map_err(|source| BuildError::Distribution { place: place.to_owned(), source })
 }
 
 impl<'s> Engine<'s> {
@@ -282,8 +285,11 @@ impl<'s> Engine<'s> {
         };
         let churn = Churn::new(scenario, &inputs.traces, &places)?;
         let faults = Faults::new(scenario, &places);
-        let counters =
-            if scenario.output.nodes { vec![Counters::default(); network.nodes as usize] } else { Vec::new() };
+        let counters = if scenario.output.nodes {
+            vec![Counters::default(); network.nodes as usize]
+        } else {
+            Vec::new()
+        };
         let mut engine = Engine {
             scenario,
             now: origin,
@@ -424,7 +430,8 @@ fn fabric(
     let links = if classes.iter().all(|class| class.bandwidth.is_none()) {
         Links::same(bandwidth(network.bandwidth))
     } else {
-        let of = classes.iter().map(|class| bandwidth(class.bandwidth.unwrap_or(network.bandwidth))).collect();
+        let of =
+            classes.iter().map(|class| bandwidth(class.bandwidth.unwrap_or(network.bandwidth))).collect();
         Links::by_class(of, (0..nodes).map(|node| places.class(node) as u8).collect())
     };
     let jitter = network.jitter.as_ref().map(|jitter| law(jitter, "network.jitter")).transpose()?;
@@ -432,7 +439,8 @@ fn fabric(
 }
 
 fn hosts(scenario: &Scenario, places: &schedule::Population) -> Result<Hosts, BuildError> {
-    let mut hosts = Hosts { providers: Vec::new(), names: Vec::new(), work: Vec::new(), cold_start: Vec::new() };
+    let mut hosts =
+        Hosts { providers: Vec::new(), names: Vec::new(), work: Vec::new(), cold_start: Vec::new() };
     for function in &scenario.functions {
         let place = format!("function {}: cold_start", function.name);
         let cold_start = function.cold_start.as_ref().map(|cold| law(cold, &place)).transpose()?;

@@ -64,7 +64,9 @@ impl Initial {
 
 impl Churn {
     pub(crate) fn new(scenario: &Scenario, traces: &Traces, places: &Population) -> Result<Self, BuildError> {
-        let Some(churn) = &scenario.churn else { return Ok(Churn::default()) };
+        let Some(churn) = &scenario.churn else {
+            return Ok(Churn::default());
+        };
         let mut states = vec![State { up: true, ..State::default() }; scenario.network.nodes as usize];
         for number in places.select(&churn.nodes, "churn") {
             // Bootstrap nodes stay: somebody has to be there to be asked.
@@ -78,13 +80,8 @@ impl Churn {
             }
             Sessions::Trace { .. } => Source::Trace(traces.sessions().to_vec()),
         };
-        let law = Law {
-            source,
-            leave: churn.leave,
-            fresh: churn.fresh,
-            from: churn.from,
-            until: churn.until,
-        };
+        let law =
+            Law { source, leave: churn.leave, fresh: churn.fresh, from: churn.from, until: churn.until };
         Ok(Churn { law: Some(law), states })
     }
 }
@@ -112,7 +109,9 @@ impl Engine<'_> {
     /// stationary law of its alternating renewal process, and what remains of its session or gap is drawn from the
     /// equilibrium distribution (Cox, "Renewal Theory", 1962, chapter 7). In a network that joins, churn begins with whole sessions.
     pub(crate) fn start_churn(&mut self) -> Initial {
-        let Some(law) = &self.churn.law else { return Initial { down: Vec::new() } };
+        let Some(law) = &self.churn.law else {
+            return Initial { down: Vec::new() };
+        };
         let mut down = vec![false; self.churn.states.len()];
         let begin = law.from.max(self.now);
         let stationary = self.scenario.network.start == Start::Converged && law.from <= self.now;
@@ -145,8 +144,9 @@ impl Engine<'_> {
                     let rest = if stationary {
                         let (up, away) = (session.mean().unwrap_or(1e9), gap.mean().unwrap_or(1e9));
                         state.up = stream.chance(up / (up + away).max(f64::MIN_POSITIVE));
+                        // Of an infinite mean there is no equilibrium: it never ends.
                         let rest = if state.up { session } else { gap }.sample_residual(&mut stream);
-                        Duration::from_secs_f64(rest.min(1e9)).max(SHORTEST)
+                        Duration::from_secs_f64(rest.unwrap_or(1e9).min(1e9)).max(SHORTEST)
                     } else {
                         law.length(true, &mut stream)
                     };

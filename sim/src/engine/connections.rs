@@ -90,7 +90,10 @@ mod tests {
     fn an_idle_connection_is_closed() {
         let mut table = Connections::default();
         table.touch(7, Time::from_nanos(5), Time::ZERO, IDLE, 100);
-        assert_eq!(table.get(7, Time::from_nanos(10_000_000_005), IDLE), Connection::Open(Time::from_nanos(5)));
+        assert_eq!(
+            table.get(7, Time::from_nanos(10_000_000_005), IDLE),
+            Connection::Open(Time::from_nanos(5))
+        );
         assert_eq!(table.get(7, Time::from_nanos(10_000_000_006), IDLE), Connection::Closed);
         assert_eq!(table.get(8, Time::ZERO, IDLE), Connection::Closed);
     }

@@ -38,7 +38,9 @@ impl Engine<'_> {
     /// A fault begins. The first row of a fault is about all of its nodes, then there is one for each.
     pub(crate) fn fault_begins(&mut self, index: u32) {
         let scenario = self.scenario;
-        let Some(fault) = scenario.faults.get(index as usize) else { return };
+        let Some(fault) = scenario.faults.get(index as usize) else {
+            return;
+        };
         self.faults.active[index as usize] = true;
         let groups = self.faults.nodes[index as usize].clone();
         let nodes: Vec<u32> = groups.iter().flatten().copied().collect();
@@ -46,13 +48,13 @@ impl Engine<'_> {
         let kind = kind(&fault.action);
         let detail = describe(&fault.action, &nodes);
         self.event_row(kind, Some(index), None, Some(&detail));
-        match &fault.action {
+        match fault.action.clone() {
             FaultAction::Kill { .. } => self.take_all_down(&nodes, Departure::Kill, index),
             FaultAction::PowerOff { .. } => self.take_all_down(&nodes, Departure::PowerOff, index),
             FaultAction::Restart { fresh, .. } => {
                 for number in nodes {
                     self.take_down(self.population.handle(number), Departure::Kill);
-                    self.bring_up(number, *fresh);
+                    self.bring_up(number, fresh);
                     self.event_row(EventKind::Restart, Some(index), Some(number), None);
                 }
             }
@@ -81,7 +83,7 @@ impl Engine<'_> {
                         bound.map_or(1.0, |bound| (bound as f64 / speed as f64).min(1.0))
                     };
                     let factor = share(bandwidth.up, link.up).min(share(bandwidth.down, link.down));
-                    self.rules.degrade(id, number, Degradation { delay: *latency, loss: *loss, bandwidth: factor });
+                    self.rules.degrade(id, number, Degradation { delay: latency, loss, bandwidth: factor });
                     self.transfers.set_factor(self.now, number, self.rules.degradation(number).bandwidth);
                 }
                 self.set_transfer();
@@ -89,7 +91,7 @@ impl Engine<'_> {
             FaultAction::RuntimeDown { .. } => self.set_runtimes(&nodes, true),
             FaultAction::Misbehave { kind, .. } => {
                 for number in nodes {
-                    self.misbehaving.set(number, Some(*kind));
+                    self.misbehaving.set(number, Some(kind));
                 }
                 self.make_phantoms();
             }
@@ -110,7 +112,9 @@ impl Engine<'_> {
     /// A fault ends by itself.
     pub(crate) fn fault_ends(&mut self, index: u32) {
         let scenario = self.scenario;
-        let Some(fault) = scenario.faults.get(index as usize) else { return };
+        let Some(fault) = scenario.faults.get(index as usize) else {
+            return;
+        };
         if !std::mem::take(&mut self.faults.active[index as usize]) {
             return;
         }
@@ -121,10 +125,10 @@ impl Engine<'_> {
             EventKind::Heal
         };
         self.event_row(kind, Some(index), None, Some("the fault's time is over"));
-        match &fault.action {
+        match fault.action.clone() {
             FaultAction::Kill { fresh, .. } | FaultAction::PowerOff { fresh, .. } => {
                 for number in nodes {
-                    self.bring_up(number, *fresh);
+                    self.bring_up(number, fresh);
                 }
             }
             FaultAction::Partition(_) | FaultAction::Degrade { .. } => {
@@ -164,7 +168,9 @@ impl Engine<'_> {
     fn set_runtimes(&mut self, nodes: &[u32], down: bool) {
         let now = self.now;
         for number in nodes {
-            let Some(runtime) = self.machines[*number as usize].runtime.as_mut() else { continue };
+            let Some(runtime) = self.machines[*number as usize].runtime.as_mut() else {
+                continue;
+            };
             runtime.down = down;
             if down {
                 let lost = runtime.executor.stop(now);

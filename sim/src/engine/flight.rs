@@ -3,10 +3,9 @@
 //! An attempt at this node's own runtime takes no network. One by the policy `direct` takes the same way as any
 //! other, but neither its entry nor its provider has a node in it.
 
-use super::build::Runtime;
 use super::traffic::Link;
 use super::{Engine, Event};
-use crate::executor::{Job, RuntimeEvent, Submit};
+use crate::executor::{self, Cut, Job, Lost, Submit};
 use crate::network::{FlowId, Transfer};
 use edge_faas_core::context::{Capacity, Timing};
 use edge_faas_core::io::{Attempt, AttemptEvent, AttemptFailure, AttemptId, Input, Started};
@@ -53,6 +52,8 @@ pub(crate) enum Step {
     Answered,
     /// The provider hears that the call is cancelled.
     Cancelled,
+    /// The client of a direct call gives up.
+    Deadline,
 }
 
 /// One attempt under way.
@@ -68,7 +69,9 @@ pub(crate) struct Flight {
     pub(crate) call: u64,
     pub(crate) function: u32,
     pub(crate) direct: bool,
-    /// When the entry sent it, or would have.
+    /// When the entry began it.
+    pub(crate) start: Time,
+    /// When what is on its way now left.
     sent: Time,
     pub(crate) connect: Duration,
     /// Where the provider's answer to the entry stands.
@@ -118,6 +121,7 @@ impl Engine<'_> {
             call,
             function: function.0,
             direct,
+            start: self.now,
             sent: self.now,
             connect: Duration::ZERO,
             failure: None,
@@ -129,7 +133,7 @@ impl Engine<'_> {
             told: false,
         };
         let id = FlightId { slot: self.flights.insert(flight) as u32, stamp };
-        self.workload.flight_started(call, attempt, id);
+        self.workload.flight_started(call, entry, attempt, id);
         if !self.nodes[provider as usize].is_up() {
             self.rows.writer.sent_to_dead(self.now);
         }
@@ -186,7 +190,9 @@ impl Engine<'_> {
         match step {
             Step::Ready => {
                 // The handshake itself may have met a death.
-                if !self.nodes[provider as usize].is_up() && self.flights[id.slot as usize].connect > Duration::ZERO {
+                if !self.nodes[provider as usize].is_up()
+                    && self.flights[id.slot as usize].connect > Duration::ZERO
+                {
                     self.queue.push(self.now, Event::Flight(id, Step::DialFailed));
                     return;
                 }
@@ -226,7 +232,9 @@ impl Engine<'_> {
                 }
             }
             Step::Failed => {
-                let (Some((reason, started)), capacity) = (flight.failure, flight.capacity) else { return };
+                let (Some((reason, started)), capacity) = (flight.failure, flight.capacity) else {
+                    return;
+                };
                 if self.reaches(provider, entry, sent) {
                     self.arrive_back(id, NOTE_BYTES);
                     self.tell(id, AttemptEvent::Failed { reason, started, capacity });
@@ -237,14 +245,16 @@ impl Engine<'_> {
                 let (status, timing) = (flight.status, flight.timing);
                 let capacity = flight.capacity.unwrap_or_default();
                 if self.reaches(provider, entry, sent) {
-                    let bytes = HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
+                    let bytes =
+                        HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
                     self.arrive_back(id, bytes);
-                    self.answered(id);
+                    self.answered(id, timing, status);
                     self.tell(id, AttemptEvent::Finished { status, timing, capacity });
                 }
                 self.drop_flight(id);
             }
             Step::Cancelled => self.cancelled_at_provider(id),
+            Step::Deadline => self.give_up(id),
         }
     }
 
@@ -271,7 +281,10 @@ impl Engine<'_> {
         let (entry, attempt, direct, call) = (flight.entry, flight.attempt, flight.direct, flight.call);
         if direct {
             if over {
-                self.direct_over(call, id, event);
+                let flight = self.flights.remove(id.slot as usize);
+                self.direct_attempt_row(&flight, &event);
+                self.direct_over(call, &event);
+                self.flight_over(&flight);
             }
         } else {
             self.later(entry, Input::Attempt { attempt, event });
@@ -296,10 +309,11 @@ impl Engine<'_> {
 
     /// Sends a note from the provider to the entry, or hands it over where they are the same.
     fn note(&mut self, id: FlightId, step: Step) {
+        let now = self.now;
         let Some(flight) = self.flight_mut(id) else { return };
         let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
         if from == to {
-            flight.sent = self.now;
+            flight.sent = now;
             self.queue.push(self.now, Event::Flight(id, step));
             return;
         }
@@ -345,9 +359,14 @@ impl Engine<'_> {
     pub(crate) fn body_sent(&mut self, transfer: Transfer) {
         let id = FlightId::from_bits(transfer.tag);
         let Some(flight) = self.flight_mut(id) else { return };
-        let Some((_, step)) = flight.body.take() else { return };
-        let (from, to) =
-            if step == Step::Arrived { (flight.entry, flight.provider) } else { (flight.provider, flight.entry) };
+        let Some((_, step)) = flight.body.take() else {
+            return;
+        };
+        let (from, to) = if step == Step::Arrived {
+            (flight.entry, flight.provider)
+        } else {
+            (flight.provider, flight.entry)
+        };
         if !self.nodes[from as usize].is_up() {
             self.drop_flight(id);
             return;
@@ -370,32 +389,27 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let call = flight.call;
         let number = self.population.number(provider);
+        let attempts = self.workload.call(call).map_or(0, |state| state.attempts);
         let job = Job {
             id: id.to_bits(),
-            function: self.local_function(number, function).unwrap_or(u16::MAX),
-            work: self.workload.work(call),
-            cold: self.cold_start(call, flight.attempt, function),
+            function: function.0,
+            work: self.work(call, function),
+            cold: self.cold_start(call, attempts, function),
         };
         let now = self.now;
         let Some(runtime) = self.machines[number as usize].runtime.as_mut() else {
             self.refused(id, AttemptFailure::NotHosted);
             return;
         };
-        if runtime.down {
-            self.refused(id, AttemptFailure::Runtime);
-            return;
-        }
-        if job.function == u16::MAX {
-            self.refused(id, AttemptFailure::NotHosted);
-            return;
-        }
         let submitted = runtime.executor.submit(now, job);
-        let capacity = runtime.executor.capacity(job.function);
+        let capacity = runtime.executor.capacity(function.0);
         self.runtime_events(number);
         let Some(flight) = self.flight_mut(id) else { return };
         flight.capacity = Some(capacity);
         match submitted {
             Submit::Rejected => self.refused(id, AttemptFailure::Full { retry_after: None }),
+            Submit::NotHosted => self.refused(id, AttemptFailure::NotHosted),
+            Submit::Down => self.refused(id, AttemptFailure::Runtime),
             Submit::Started | Submit::Queued => {
                 flight.running = true;
                 self.note(id, Step::Accepted);
@@ -418,7 +432,9 @@ impl Engine<'_> {
     /// A machine's runtime is due.
     pub(crate) fn runtime_due(&mut self, number: u32) {
         let now = self.now;
-        let Some(runtime) = self.machines[number as usize].runtime.as_mut() else { return };
+        let Some(runtime) = self.machines[number as usize].runtime.as_mut() else {
+            return;
+        };
         if runtime.wake != now {
             return;
         }
@@ -434,15 +450,11 @@ impl Engine<'_> {
             self.machines[number as usize].runtime.as_mut().and_then(|runtime| runtime.executor.poll(now))
         {
             match event {
-                RuntimeEvent::Started { id } => {
-                    if let Some(flight) = self.flight(FlightId::from_bits(id)) {
-                        let call = flight.call;
-                        self.workload.executed(call);
-                    }
-                }
-                RuntimeEvent::Finished { id, queue, cold, exec } => {
+                executor::Event::Finished(executor::Finished { id, queue, cold, exec, .. }) => {
                     self.finished(FlightId::from_bits(id), Timing { queue, cold, exec });
                 }
+                // A job that leaves the queue starts then; its row says so by its parts.
+                executor::Event::Started { .. } | executor::Event::Charged { .. } => {}
             }
         }
     }
@@ -454,13 +466,15 @@ impl Engine<'_> {
         let capacity = self.capacity(number, FunctionHandle(function));
         let status = self.workload.status(call);
         let direct = flight.direct;
+        self.workload.executed(call);
+        let now = self.now;
         let Some(flight) = self.flight_mut(id) else { return };
         flight.running = false;
         flight.timing = timing;
         flight.status = status;
         flight.capacity = capacity.or(flight.capacity);
         if entry == provider {
-            flight.sent = self.now;
+            flight.sent = now;
             self.queue.push(self.now, Event::Flight(id, Step::Answered));
             return;
         }
@@ -471,9 +485,36 @@ impl Engine<'_> {
         self.send_body(id, provider, entry, bytes, Step::Answered);
     }
 
+    /// The client of a direct call gives up: the provider notices that its caller is gone.
+    fn give_up(&mut self, id: FlightId) {
+        self.cut_short(id);
+        self.fail_here(id, AttemptFailure::Timeout, Started::Maybe);
+    }
+
+    /// Takes an attempt's job off its runtime, wherever it stands.
+    fn cut_short(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id).filter(|flight| flight.running) else {
+            return;
+        };
+        let (provider, call) = (flight.provider, flight.call);
+        let number = self.population.number(provider);
+        let now = self.now;
+        let cut = self.machines[number as usize]
+            .runtime
+            .as_mut()
+            .and_then(|runtime| runtime.executor.cancel(now, id.to_bits()));
+        self.runtime_events(number);
+        self.set_runtime(number);
+        if let Some(cut) = cut {
+            self.burnt(call, cut);
+        }
+    }
+
     /// A node stops an attempt.
     pub(crate) fn cancel(&mut self, _node: u32, attempt: AttemptId) {
-        let Some(id) = self.workload.flight_of(_node, attempt) else { return };
+        let Some(id) = self.workload.flight_of(_node, attempt) else {
+            return;
+        };
         let Some(flight) = self.flight(id) else { return };
         let (entry, provider) = (flight.entry, flight.provider);
         if entry == provider {
@@ -507,7 +548,7 @@ impl Engine<'_> {
         let cancelled = self.machines[number as usize]
             .runtime
             .as_mut()
-            .and_then(|runtime: &mut Box<Runtime>| runtime.executor.cancel(now, id.to_bits()));
+            .and_then(|runtime| runtime.executor.cancel(now, id.to_bits()));
         self.runtime_events(number);
         self.set_runtime(number);
         let Some(cancelled) = cancelled else { return };
@@ -516,9 +557,7 @@ impl Engine<'_> {
             flight.running = false;
             flight.timing.exec = cancelled.burnt;
         }
-        if cancelled.started {
-            self.workload.wasted(call, cancelled.burnt);
-        }
+        self.burnt(call, cancelled);
         self.fail_flight(id, AttemptFailure::Cancelled, started);
     }
 
@@ -560,22 +599,9 @@ impl Engine<'_> {
             .collect();
         for id in gone {
             let Some(flight) = self.flight(id) else { continue };
-            if flight.entry == node && flight.provider != node && flight.running {
+            if flight.entry == node && flight.provider != node {
                 // The provider notices that its caller is gone and stops.
-                let (provider, running) = (flight.provider, flight.running);
-                let number = self.population.number(provider);
-                if running {
-                    let cancelled = self.machines[number as usize]
-                        .runtime
-                        .as_mut()
-                        .and_then(|runtime| runtime.executor.cancel(self.now, id.to_bits()));
-                    self.runtime_events(number);
-                    self.set_runtime(number);
-                    if let (Some(cancelled), Some(flight)) = (cancelled, self.flight(id)) {
-                        let call = flight.call;
-                        self.workload.wasted(call, cancelled.burnt);
-                    }
-                }
+                self.cut_short(id);
                 self.drop_flight(id);
             } else if flight.entry == node {
                 self.drop_flight(id);
@@ -590,17 +616,33 @@ impl Engine<'_> {
     /// How full a machine's runtime is for a function; `None`: not hosted, or down.
     pub(crate) fn capacity(&self, number: u32, function: FunctionHandle) -> Option<Capacity> {
         let runtime = self.machines[number as usize].runtime.as_ref()?;
-        if runtime.down {
-            return None;
-        }
-        let local = self.local_function(number, function)?;
-        Some(runtime.executor.capacity(local))
+        (!runtime.down && runtime.executor.hosts(function.0)).then(|| runtime.executor.capacity(function.0))
     }
 
-    /// The number under which a machine's runtime knows a function.
-    pub(crate) fn local_function(&self, number: u32, function: FunctionHandle) -> Option<u16> {
-        let runtime = self.machines[number as usize].runtime.as_ref()?;
-        runtime.functions.iter().position(|hosted| *hosted == function.0).map(|at| at as u16)
+    /// Jobs died with their machine: what they burnt is counted.
+    pub(crate) fn count_lost(&mut self, lost: &[Lost]) {
+        for lost in lost {
+            if let Some(flight) = self.flight(FlightId::from_bits(lost.id)) {
+                let call = flight.call;
+                self.burnt(call, lost.cut);
+            }
+        }
+    }
+
+    /// Jobs died with a runtime whose node lives: it says so.
+    pub(crate) fn fail_lost(&mut self, lost: &[Lost]) {
+        self.count_lost(lost);
+        for lost in lost {
+            let started = if lost.cut.started { Started::Yes } else { Started::No };
+            self.fail_flight(FlightId::from_bits(lost.id), AttemptFailure::Runtime, started);
+        }
+    }
+
+    /// A job was cut off.
+    fn burnt(&mut self, call: u64, cut: Cut) {
+        if cut.started {
+            self.workload.executed(call);
+            self.workload.wasted(call, cut.burnt);
+        }
     }
 }
-

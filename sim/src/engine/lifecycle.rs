@@ -35,7 +35,8 @@ impl Engine<'_> {
 
     /// The node announces what its machine hosts.
     fn host_all(&mut self, number: u32, handle: u32) {
-        let functions = self.machines[number as usize].runtime.as_ref().map(|runtime| runtime.functions.clone());
+        let functions =
+            self.machines[number as usize].runtime.as_ref().map(|runtime| runtime.functions.clone());
         for function in functions.unwrap_or_default() {
             self.later(handle, Input::Host { function: FunctionHandle(function) });
         }
@@ -141,5 +142,14 @@ impl Engine<'_> {
             runtime.executor.restart(self.now);
         }
         self.join(number);
+    }
+
+    /// A node forgets providers and closes its connections: a cold start, for experiments.
+    pub(crate) fn make_cold(&mut self, handle: u32) {
+        let (now, idle) = (self.now, self.limits.idle_timeout);
+        self.nodes[handle as usize].peer.forget_providers();
+        for peer in self.nodes[handle as usize].connections.take_open(now, idle) {
+            self.nodes[peer as usize].connections.remove(handle);
+        }
     }
 }

@@ -94,7 +94,8 @@ impl Engine<'_> {
     /// Peers that do not exist and providers that are none.
     fn lie(&mut self, node: u32, request: &Request) -> Response {
         let sent = self.nodes[node as usize].sent;
-        let mut stream = self.draws.stream_at(purpose::LIE, self.population.identity(node), sent.wrapping_mul(32));
+        let mut stream =
+            self.draws.stream_at(purpose::LIE, self.population.identity(node), sent.wrapping_mul(32));
         let k = self.config.kad.k;
         let closer: Peers = (0..k).filter_map(|_| self.phantom(&mut stream)).collect();
         match request {
@@ -105,7 +106,7 @@ impl Engine<'_> {
                 Response::Providers { closer, providers, total }
             }
             Request::GetValue(_) => Response::Value { record: None, closer },
-            Request::PutValue(_) => Response::Stored,
+            Request::PutValue(record) => Response::Stored(record.clone()),
             _ => Response::Pong,
         }
     }

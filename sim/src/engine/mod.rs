@@ -27,14 +27,13 @@ mod workload;
 pub use build::{BuildError, Inputs};
 
 use crate::discovery::Discovery;
-use crate::executor::Executor;
 use crate::network::{Fabric, Rules, Transfers};
 use crate::queue::EventQueue;
 use edge_faas_core::context::{Config, Context, FunctionTable, Outputs};
 use edge_faas_core::draws::Draws;
 use edge_faas_core::io::{Input, Output};
 use edge_faas_core::key::PeerHandle;
-use edge_faas_core::results::{RepetitionWriter, TrafficClass};
+use edge_faas_core::results::TrafficClass;
 use edge_faas_core::scenario::Scenario;
 use edge_faas_core::time::{Duration, Time};
 use flight::{Flight, FlightId, Step};
@@ -199,7 +198,9 @@ impl<'s> Engine<'s> {
             if self.is_done() {
                 return Ok(false);
             }
-            let Some((at, event)) = self.queue.pop() else { return Ok(false) };
+            let Some((at, event)) = self.queue.pop() else {
+                return Ok(false);
+            };
             self.now = at;
             self.totals.events += 1;
             if at.as_nanos() >= self.second_end() {
@@ -300,7 +301,9 @@ impl<'s> Engine<'s> {
                 draws: &self.draws,
                 out: &mut out,
             };
-            let Some(output) = self.nodes[node as usize].peer.poll(&mut cx) else { break };
+            let Some(output) = self.nodes[node as usize].peer.poll(&mut cx) else {
+                break;
+            };
             self.carry_out(node, output);
         }
         self.out = out;
@@ -311,7 +314,9 @@ impl<'s> Engine<'s> {
     /// drained.
     fn carry_out(&mut self, node: u32, output: Output) {
         match output {
-            Output::KadRequest { to, exchange, request } => self.send_request(node, to.get(), exchange, request),
+            Output::KadRequest { to, exchange, request } => {
+                self.send_request(node, to.get(), exchange, request)
+            }
             Output::KadResponse { to, reply, response } => self.answer(node, to.get(), reply, response),
             Output::Joined => self.joined(node),
             Output::LookupDone(report) => self.lookup_done(node, &report),
@@ -377,13 +382,16 @@ impl<'s> Engine<'s> {
                 self.rows.writer.bytes_sent(at, *class, bytes);
             }
         }
-        self.second = Second { number: self.now.as_nanos().div_euclid(1_000_000_000), bytes: [0; TrafficClass::COUNT] };
+        self.second =
+            Second { number: self.now.as_nanos().div_euclid(1_000_000_000), bytes: [0; TrafficClass::COUNT] };
     }
 
     /// Schedules the executor of a machine to be asked at its next deadline.
     pub(crate) fn set_runtime(&mut self, number: u32) {
         let machine = &mut self.machines[number as usize];
-        let Some(runtime) = &mut machine.runtime else { return };
+        let Some(runtime) = &mut machine.runtime else {
+            return;
+        };
         if let Some(at) = runtime.executor.next_deadline()
             && at < runtime.wake
         {

@@ -25,7 +25,8 @@ pub(crate) struct Population {
 
 impl Population {
     pub(crate) fn new(draws: &Draws, nodes: u32) -> Self {
-        let mut order: Vec<(Key, u32)> = (0..nodes).map(|number| (identity(draws, number, 0), number)).collect();
+        let mut order: Vec<(Key, u32)> =
+            (0..nodes).map(|number| (identity(draws, number, 0), number)).collect();
         order.sort_unstable();
         let mut keys = KeyTable::with_capacity(order.len());
         let mut handle = vec![0; order.len()];

@@ -42,7 +42,8 @@ impl Engine<'_> {
         let up: Vec<u32> = (0..self.population.nodes())
             .filter(|handle| initial.is_up(self.population.number(*handle)))
             .collect();
-        let servers: Vec<u32> = up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
+        let servers: Vec<u32> =
+            up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
         let k = self.config.kad.k;
         let mut tables = Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k) };
         for handle in &up {
@@ -54,7 +55,8 @@ impl Engine<'_> {
         }
         for handle in up {
             let number = self.population.number(handle);
-            let functions = self.machines[number as usize].runtime.as_ref().map(|runtime| runtime.functions.clone());
+            let functions =
+                self.machines[number as usize].runtime.as_ref().map(|runtime| runtime.functions.clone());
             for function in functions.unwrap_or_default() {
                 self.input(handle, Input::Host { function: edge_faas_core::key::FunctionHandle(function) });
             }

@@ -5,7 +5,7 @@ use super::node::Status;
 use super::{Engine, Event};
 use edge_faas_core::context::Capacity;
 use edge_faas_core::io::{Exchange, Failure, Input};
-use edge_faas_core::kad::{Preimage, Request, Response};
+use edge_faas_core::kad::{Preimage, Request, Response, wire};
 use edge_faas_core::key::{FunctionHandle, PeerHandle};
 use edge_faas_core::results::TrafficClass;
 use edge_faas_core::time::{Duration, Time};
@@ -38,6 +38,17 @@ pub(crate) enum Body {
     ProbeReply(Option<(FunctionHandle, Capacity)>),
 }
 
+/// Sizes on the wire, from the real encoding.
+impl Engine<'_> {
+    fn request_bytes(&self, request: &Request) -> u32 {
+        wire::request_len(request, &self.config, &self.functions)
+    }
+
+    fn response_bytes(&self, response: &Response) -> u32 {
+        wire::response_len(response, &self.config)
+    }
+}
+
 /// How a connection came about for a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Link {
@@ -55,9 +66,10 @@ pub(crate) enum Link {
 pub(crate) fn class_of(request: &Request) -> TrafficClass {
     match request {
         Request::GetProviders { .. } => TrafficClass::Lookup,
-        Request::AddProvider(_) | Request::RemoveProvider(_) | Request::PutValue(_) | Request::GetValue(_) => {
-            TrafficClass::Records
-        }
+        Request::AddProvider(_)
+        | Request::RemoveProvider(_)
+        | Request::PutValue(_)
+        | Request::GetValue(_) => TrafficClass::Records,
         Request::FindNode(target) => match target.preimage {
             Preimage::Function(_) | Preimage::Bytes(_) => TrafficClass::Records,
             Preimage::Peer(_) | Preimage::Random(_) => TrafficClass::Upkeep,
@@ -86,11 +98,19 @@ impl Engine<'_> {
             return Link::Ready(ready, false);
         }
         self.totals.dials += 1;
-        let Some(round_trip) = self.round_trip(number_from, number_to) else { return Link::Silence };
+        let Some(round_trip) = self.round_trip(number_from, number_to) else {
+            return Link::Silence;
+        };
         match self.nodes[to as usize].status {
             Status::Up => {
                 let ready = depart + round_trip * i64::from(self.limits.handshake_round_trips);
-                self.nodes[from as usize].connections.touch(to, ready, depart, idle, self.limits.max_connections);
+                self.nodes[from as usize].connections.touch(
+                    to,
+                    ready,
+                    depart,
+                    idle,
+                    self.limits.max_connections,
+                );
                 self.count_bytes(from, to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 self.count_bytes(to, from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 Link::Ready(ready, true)
@@ -227,7 +247,8 @@ impl Engine<'_> {
                 let number = self.population.number(to);
                 let capacity = function.and_then(|f| self.capacity(number, f).map(|capacity| (f, capacity)));
                 let depart = self.depart(to);
-                let (class, body, bytes) = (TrafficClass::Upkeep, Body::ProbeReply(capacity), PROBE_BYTES as u32);
+                let (class, body, bytes) =
+                    (TrafficClass::Upkeep, Body::ProbeReply(capacity), PROBE_BYTES as u32);
                 let exchange = Exchange(0);
                 let reply =
                     Parcel { from: to, to: from, sent: depart, bytes, exchange, class, dialled: false, body };
@@ -249,7 +270,8 @@ impl Engine<'_> {
 
     /// What every arriving message does: it is counted, keeps its connection open and takes processor time.
     pub(crate) fn arrive(&mut self, from: u32, to: u32, class: TrafficClass, bytes: u64) {
-        let (idle, max, cost) = (self.limits.idle_timeout, self.limits.max_connections, self.limits.message_cpu);
+        let (idle, max, cost) =
+            (self.limits.idle_timeout, self.limits.max_connections, self.limits.message_cpu);
         let now = self.now;
         let node = &mut self.nodes[to as usize];
         node.connections.touch(from, now, now, idle, max);
@@ -273,7 +295,14 @@ impl Engine<'_> {
     }
 
     /// Counts bytes sent.
-    pub(crate) fn count_bytes(&mut self, from: u32, _to: u32, class: TrafficClass, bytes: u64, message: bool) {
+    pub(crate) fn count_bytes(
+        &mut self,
+        from: u32,
+        _to: u32,
+        class: TrafficClass,
+        bytes: u64,
+        message: bool,
+    ) {
         self.second.bytes[class.index()] += bytes;
         if let Some(counters) = self.counters.get_mut(self.population.number(from) as usize) {
             counters.messages_out[class.index()] += u64::from(message);

@@ -57,7 +57,14 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Adds what is wanted of positions `low..high`, which share `depth` leading bits, closest first.
-    fn visit(&mut self, low: usize, high: usize, depth: u32, at: &dyn Fn(usize) -> u32, wanted: &dyn Fn(u32) -> bool) {
+    fn visit(
+        &mut self,
+        low: usize,
+        high: usize,
+        depth: u32,
+        at: &dyn Fn(usize) -> u32,
+        wanted: &dyn Fn(u32) -> bool,
+    ) {
         /// Lists up to this length are sorted instead.
         const LEAF: usize = 16;
         if low >= high || self.found.len() >= self.k {
@@ -72,9 +79,13 @@ impl Search<'_> {
             return;
         }
         let bit = 1u64 << (63 - depth);
-        let split = low + partition(high - low, |i| self.keys.prefix(PeerHandle::new(at(low + i))) & bit == 0);
-        let (near, far) =
-            if self.key.prefix() & bit == 0 { ((low, split), (split, high)) } else { ((split, high), (low, split)) };
+        let split =
+            low + partition(high - low, |i| self.keys.prefix(PeerHandle::new(at(low + i))) & bit == 0);
+        let (near, far) = if self.key.prefix() & bit == 0 {
+            ((low, split), (split, high))
+        } else {
+            ((split, high), (low, split))
+        };
         self.visit(near.0, near.1, depth + 1, at, wanted);
         self.visit(far.0, far.1, depth + 1, at, wanted);
     }

@@ -3,6 +3,7 @@
 use super::flight::{Flight, FlightId, Step};
 use super::{Engine, Event};
 use crate::executor;
+use edge_faas_core::context::Timing;
 use edge_faas_core::draws::Draws;
 use edge_faas_core::faas::AnycallPolicy;
 use edge_faas_core::io::{
@@ -53,6 +54,8 @@ pub(crate) struct Answer {
     pub(crate) attempt: AttemptId,
     pub(crate) connect: Duration,
     pub(crate) provider: u32,
+    pub(crate) timing: Timing,
+    pub(crate) status: u16,
 }
 
 /// How a call ended.
@@ -186,7 +189,9 @@ impl Engine<'_> {
     /// Calls of the open loop are due.
     pub(crate) fn arrival_due(&mut self) {
         while self.workload.next_at().is_some_and(|at| at <= self.now) {
-            let Some(call) = self.workload.schedule.next() else { break };
+            let Some(call) = self.workload.schedule.next() else {
+                break;
+            };
             self.begin(call);
         }
         self.set_arrival();
@@ -212,8 +217,8 @@ impl Engine<'_> {
         } else {
             phase.anycall.as_ref().map(|any| &any.arrivals)
         };
-        if let Some(schema::Arrivals::Clients { clients, .. }) = arrivals {
-            return u64::from(call.id.index) * u64::from(*clients) + u64::from(call.id.lane);
+        if let Some(&schema::Arrivals::Clients { clients, .. }) = arrivals {
+            return u64::from(call.id.index) * u64::from(clients) + u64::from(call.id.lane);
         }
         let flow = u64::from(call.id.phase) * 2 + u64::from(call.id.many);
         let arrived = self.workload.arrived.entry(flow).or_default();
@@ -233,8 +238,7 @@ impl Engine<'_> {
             CallKind::Manycall { policy, items } => {
                 let map = number(call.id, place);
                 let first = number(call.id, place * u64::from(items));
-                let state =
-                    MapState { scheduled: call, node, items, next: 0, done: 0, first, all_ok: true };
+                let state = MapState { scheduled: call, node, items, next: 0, done: 0, first, all_ok: true };
                 self.workload.maps.insert(map, state);
                 if !self.nodes[node as usize].is_up() {
                     self.end_items(map, Outcome::EntryDown);
@@ -293,7 +297,7 @@ impl Engine<'_> {
             replayable: call.work.request_bytes <= self.scenario.faas.retry_body_limit,
             local: self.capacity(call.entry, function),
         };
-        self.enter(node, call);
+        self.later(node, Input::Call(Box::new(call)));
     }
 
     /// The client calls the nearest provider's runtime itself.
@@ -344,7 +348,9 @@ impl Engine<'_> {
     /// A node asks for items of a manycall.
     pub(crate) fn pull_items(&mut self, node: u32, map: MapId, count: u32) {
         for _ in 0..count {
-            let Some(state) = self.workload.maps.get_mut(&map.0) else { return };
+            let Some(state) = self.workload.maps.get_mut(&map.0) else {
+                return;
+            };
             if state.next >= state.items {
                 self.later(node, Input::ItemsEnd { map });
                 return;
@@ -355,8 +361,11 @@ impl Engine<'_> {
             let last = state.next == state.items;
             let work = self.workload.schedule.item(&scheduled, item);
             let number = first + u64::from(item);
-            let CallKind::Manycall { policy, .. } = scheduled.kind else { return };
-            let deadline = scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
+            let CallKind::Manycall { policy, .. } = scheduled.kind else {
+                return;
+            };
+            let deadline =
+                scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
             let state = CallState {
                 phase: scheduled.id.phase,
                 function: scheduled.function,
@@ -366,7 +375,9 @@ impl Engine<'_> {
                 at: scheduled.at,
                 sent: Some(self.now),
                 work,
-                key: CallKey(scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15))),
+                key: CallKey(
+                    scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                ),
                 map: Some((map.0, item)),
                 id: scheduled.id,
                 messages: 0,
@@ -398,11 +409,15 @@ impl Engine<'_> {
 
     /// The items of a manycall that were never asked for end with it.
     fn end_items(&mut self, map: u64, outcome: Outcome) {
-        let Some(state) = self.workload.maps.get_mut(&map) else { return };
+        let Some(state) = self.workload.maps.get_mut(&map) else {
+            return;
+        };
         let (scheduled, first, node) = (state.scheduled, state.first, state.node);
         let rest = state.next..state.items;
         state.next = state.items;
-        let CallKind::Manycall { policy, .. } = scheduled.kind else { return };
+        let CallKind::Manycall { policy, .. } = scheduled.kind else {
+            return;
+        };
         for item in rest {
             let work = self.workload.schedule.item(&scheduled, item);
             let state = CallState {
@@ -436,10 +451,13 @@ impl Engine<'_> {
     }
 
     /// An answer has reached the entry.
-    pub(crate) fn answered(&mut self, flight: &Flight) {
+    pub(crate) fn answered(&mut self, id: FlightId, timing: Timing, status: u16) {
+        let Some(flight) = self.flights.get(id.slot as usize) else {
+            return;
+        };
+        let (attempt, connect, provider) = (flight.attempt, flight.connect, flight.provider);
         if let Some(state) = self.workload.calls.get_mut(&flight.call) {
-            let (attempt, connect, provider) = (flight.attempt, flight.connect, flight.provider);
-            state.answer = Some(Answer { attempt, connect, provider });
+            state.answer = Some(Answer { attempt, connect, provider, timing, status });
         }
     }
 
@@ -476,7 +494,9 @@ impl Engine<'_> {
         error: &'static str,
     ) {
         let now = self.now;
-        let Some(state) = self.workload.calls.get_mut(&call) else { return };
+        let Some(state) = self.workload.calls.get_mut(&call) else {
+            return;
+        };
         if state.end.is_some() {
             return;
         }
@@ -517,7 +537,9 @@ impl Engine<'_> {
     /// Nothing can happen to an attempt any more.
     pub(crate) fn flight_over(&mut self, flight: &Flight) {
         self.workload.attempts.remove(&(flight.entry, flight.attempt.0));
-        let Some(state) = self.workload.calls.get_mut(&flight.call) else { return };
+        let Some(state) = self.workload.calls.get_mut(&flight.call) else {
+            return;
+        };
         state.flights = state.flights.saturating_sub(1);
         if state.flights == 0 && state.end.is_some() {
             self.write_call(flight.call);
@@ -560,7 +582,8 @@ impl Engine<'_> {
                 && state.end.is_none()
             {
                 let done = self.now;
-                state.end = Some(End { outcome: Outcome::Unfinished, done, report: None, error: "the run ended" });
+                state.end =
+                    Some(End { outcome: Outcome::Unfinished, done, report: None, error: "the run ended" });
             }
             self.write_call(call);
         }
@@ -580,7 +603,8 @@ impl Engine<'_> {
         match self.hosts.cold_start(function) {
             Some(distribution) => {
                 let draws: &Draws = &self.draws;
-                let mut stream = draws.stream_at(super::purpose::COLD_START, self.workload.key(call).0, attempts * 4);
+                let mut stream =
+                    draws.stream_at(super::purpose::COLD_START, self.workload.key(call).0, attempts * 4);
                 Duration::from_secs_f64(distribution.sample(&mut stream))
             }
             None => Duration::ZERO,

@@ -18,31 +18,37 @@ pub(super) struct Share {
     job: u32,
 }
 
+/// A quota of cores is counted in 1/65,536.
+const CORE_FRACTION: u32 = 16;
+
 #[derive(Debug)]
 pub(super) struct Cores {
-    cores: u32,
+    /// Cores with [`CORE_FRACTION`] bits.
+    cores: u64,
     /// Speed with [`FRACTION`] bits.
     speed: u64,
     /// V at `now`.
     virtual_time: u128,
     now: Time,
     jobs: BTreeSet<Share>,
-    /// Core time spent, in nanoseconds.
+    /// Core time spent, in nanoseconds with [`CORE_FRACTION`] bits.
     busy: u128,
 }
 
 impl Cores {
-    pub(super) fn new(cores: u32, speed: f64) -> Self {
-        assert!(cores > 0, "a node has a core");
-        let mut new = Cores { cores, speed: 0, virtual_time: 0, now: Time::MIN, jobs: BTreeSet::new(), busy: 0 };
+    pub(super) fn new(cores: f64, speed: f64) -> Self {
+        let cores = (cores * f64::from(1 << CORE_FRACTION)) as u64;
+        assert!(cores > 0, "a node has a share of a core");
+        let mut new =
+            Cores { cores, speed: 0, virtual_time: 0, now: Time::MIN, jobs: BTreeSet::new(), busy: 0 };
         new.set_speed(speed);
         new
     }
 
     /// Progress of each job in a nanosecond, with [`FRACTION`] bits.
     fn rate(&self) -> u64 {
-        let jobs = self.jobs.len() as u64;
-        let cores = u64::from(self.cores);
+        let jobs = (self.jobs.len() as u64) << CORE_FRACTION;
+        let cores = self.cores;
         if jobs <= cores {
             return self.speed;
         }
@@ -55,7 +61,7 @@ impl Cores {
         if !self.jobs.is_empty() {
             let elapsed = u128::from(now.since(self.now).as_nanos().unsigned_abs());
             self.virtual_time += u128::from(self.rate()) * elapsed;
-            self.busy += (self.jobs.len() as u128).min(u128::from(self.cores)) * elapsed;
+            self.busy += u128::from(((self.jobs.len() as u64) << CORE_FRACTION).min(self.cores)) * elapsed;
         }
         self.now = self.now.max(now);
     }
@@ -102,6 +108,6 @@ impl Cores {
     }
 
     pub(super) fn busy(&self) -> Duration {
-        Duration::from_nanos(i64::try_from(self.busy).unwrap_or(i64::MAX))
+        Duration::from_nanos(i64::try_from(self.busy >> CORE_FRACTION).unwrap_or(i64::MAX))
     }
 }

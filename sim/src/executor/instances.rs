@@ -82,7 +82,11 @@ impl Instances {
         let id = match (partial, idle) {
             (Some((ready, id)), _) if ready <= now => id,
             (Some((ready, id)), Some(idle)) => {
-                if self.instance(idle).ready < ready { idle } else { id }
+                if self.instance(idle).ready < ready {
+                    idle
+                } else {
+                    id
+                }
             }
             (Some((_, id)), None) | (None, Some(id)) => id,
             (None, None) => return None,

@@ -5,8 +5,8 @@ use edge_faas_core::time::{Duration, Time};
 /// The hardware of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Machine {
-    /// Cores, at least 1.
-    pub cores: u32,
+    /// Cores, above 0; fractions are quotas.
+    pub cores: f64,
     /// Bytes of memory for instances.
     pub memory: u64,
     /// How fast a core does CPU work, against 1 for the core that base service times are given for; 0 to 65,536.
@@ -140,19 +140,6 @@ pub struct Lost {
     pub id: u64,
     /// How far it got.
     pub cut: Cut,
-}
-
-/// What a node has to offer for a function; every answer carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Capacity {
-    /// Calls that run at once.
-    pub slots: u32,
-    /// Calls that have a slot.
-    pub running: u32,
-    /// Calls that wait.
-    pub queued: u32,
-    /// Calls that may wait.
-    pub queue_limit: u32,
 }
 
 /// What a node has done since it was made.

@@ -6,7 +6,7 @@
 //! use edge_faas_core::time::{Duration, Time};
 //! use edge_faas_sim::executor::{Event, Executor, Hosting, Job, Machine, Submit, Work};
 //!
-//! let mut node = Executor::new(Machine { cores: 2, memory: 1 << 30, speed: 1.0 });
+//! let mut node = Executor::new(Machine { cores: 2.0, memory: 1 << 30, speed: 1.0 });
 //! node.host(7, Hosting { concurrency: 1, ..Hosting::default() });
 //! let job = Job { id: 1, function: 7, work: Work::Cpu(Duration::from_millis(50)), cold: Duration::from_millis(300) };
 //! assert_eq!(node.submit(Time::ZERO, job), Submit::Started);
@@ -38,5 +38,6 @@ mod stories;
 #[cfg(test)]
 mod theory;
 
-pub use machine::{Capacity, Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
+pub use edge_faas_core::context::Capacity;
+pub use machine::{Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
 pub use runtime::Executor;

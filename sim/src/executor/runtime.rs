@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use edge_faas_core::context::Capacity;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
 
 use super::cores::{Cores, Share};
 use super::instances::{InstanceId, Instances, Mold};
-use super::machine::{Capacity, Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
+use super::machine::{Cut, Event, Finished, Hosting, Job, Lost, Machine, Stats, Submit, Work};
 
 /// A function on this node.
 #[derive(Debug)]
@@ -52,7 +53,9 @@ enum Phase {
 enum Run {
     /// Its instance is not ready.
     Starting,
-    Sleeping { until: Time },
+    Sleeping {
+        until: Time,
+    },
     OnCores(Share),
 }
 
@@ -375,7 +378,9 @@ impl Executor {
             .iter()
             .copied()
             .chain([function])
-            .filter_map(|function| Some((*self.functions.get(&function)?.queue.first_key_value()?.0, function)))
+            .filter_map(|function| {
+                Some((*self.functions.get(&function)?.queue.first_key_value()?.0, function))
+            })
             .collect();
         waiting.sort_unstable();
         waiting.dedup();
@@ -391,7 +396,9 @@ impl Executor {
             if hosted.running >= hosted.hosting.concurrency {
                 return;
             }
-            let Some((&sequence, &task)) = hosted.queue.first_key_value() else { return };
+            let Some((&sequence, &task)) = hosted.queue.first_key_value() else {
+                return;
+            };
             let Kind::Call { job, .. } = self.task(task).kind else { unreachable!("calls are queued") };
             let Some((instance, ready)) = self.place(now, &job) else {
                 self.starved.insert(function);
@@ -414,13 +421,21 @@ impl Executor {
         Some(place)
     }
 
-    fn start_instance(&mut self, now: Time, function: u32, cold: Duration, taken: bool) -> Option<(InstanceId, Time)> {
+    fn start_instance(
+        &mut self,
+        now: Time,
+        function: u32,
+        cold: Duration,
+        taken: bool,
+    ) -> Option<(InstanceId, Time)> {
         let hosted = self.functions.get(&function)?;
         let pulled = hosted.pulled.unwrap_or_else(|| now.saturating_add(hosted.hosting.pull));
         let ready = pulled.max(now).saturating_add(cold);
         let mold_of_this = hosted.hosting.mold();
         let functions = &self.functions;
-        let id = self.instances.start(function, mold_of_this, ready, taken, |function| mold(functions, function))?;
+        let id = self
+            .instances
+            .start(function, mold_of_this, ready, taken, |function| mold(functions, function))?;
         let hosted = self.hosted(function);
         if hosted.pulled.is_none() {
             hosted.pulled = Some(pulled);

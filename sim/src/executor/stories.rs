@@ -15,7 +15,7 @@ fn at(millis: i64) -> Time {
 }
 
 fn node() -> Executor {
-    Executor::new(Machine { cores: 1, memory: 100 * MB, speed: 1.0 })
+    Executor::new(Machine { cores: 1.0, memory: 100 * MB, speed: 1.0 })
 }
 
 fn sleep(id: u64, function: u32, millis: i64) -> Job {
@@ -78,7 +78,11 @@ fn an_instance_for_each_call_or_one_for_all() {
         drain(&mut node).iter().map(|finished| finished.cold).collect()
     };
     assert_eq!(colds(1), [ms(300); 3], "each starts its own");
-    assert_eq!(colds(3), [ms(300), ms(200), ms(100)], "the later ones wait for the rest of the first one's start");
+    assert_eq!(
+        colds(3),
+        [ms(300), ms(200), ms(100)],
+        "the later ones wait for the rest of the first one's start"
+    );
 }
 
 #[test]
@@ -209,7 +213,10 @@ fn a_runtime_that_goes_down_loses_its_calls_and_instances_but_no_image() {
     node.submit(at(0), sleep(2, 0, 1_000));
     node.charge(at(1_490), 5, ms(20));
     let lost = node.stop(at(1_500));
-    assert_eq!(lost.iter().map(|lost| (lost.id, lost.cut.started)).collect::<Vec<_>>(), [(1, true), (2, false)]);
+    assert_eq!(
+        lost.iter().map(|lost| (lost.id, lost.cut.started)).collect::<Vec<_>>(),
+        [(1, true), (2, false)]
+    );
     assert_eq!(lost[0].cut.burnt, ms(200));
     assert_eq!(node.submit(at(1_600), sleep(3, 0, 10)), Submit::Down);
     assert_eq!(node.capacity(0), Capacity::default());

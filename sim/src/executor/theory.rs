@@ -57,7 +57,10 @@ fn mean(
     service: impl Fn(&mut Uniform) -> f64,
     measure: impl Fn(Vec<(Time, Duration)>) -> f64,
 ) -> f64 {
-    [false, true].into_iter().map(|mirrored| measure(poisson(seed, mirrored, jobs, rate, &service))).sum::<f64>()
+    [false, true]
+        .into_iter()
+        .map(|mirrored| measure(poisson(seed, mirrored, jobs, rate, &service)))
+        .sum::<f64>()
         / (2.0 * f64::from(jobs))
 }
 
@@ -65,7 +68,8 @@ fn mean(
 fn shared_sojourns(cores: u32, load: Vec<(Time, Duration)>) -> f64 {
     let mut node = Executor::new(machine(cores));
     node.host(0, Hosting { concurrency: u32::MAX, calls_per_instance: u32::MAX, ..Hosting::default() });
-    let load: Vec<_> = load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
+    let load: Vec<_> =
+        load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Cpu(*s)))).collect();
     run(&mut node, &load).iter().map(|result| result.expect("no job is lost").exec.as_secs_f64()).sum()
 }
 
@@ -94,7 +98,7 @@ fn run(node: &mut Executor, jobs: &[(Time, Job)]) -> Vec<Option<Finished>> {
 }
 
 fn machine(cores: u32) -> Machine {
-    Machine { cores, memory: 1 << 30, speed: 1.0 }
+    Machine { cores: f64::from(cores), memory: 1 << 30, speed: 1.0 }
 }
 
 fn job(id: u64, work: Work) -> Job {
@@ -124,7 +128,8 @@ fn erlang_c_is_the_tabulated_one() {
 fn waits(c: u32, load: Vec<(Time, Duration)>) -> f64 {
     let mut node = Executor::new(machine(1));
     node.host(0, Hosting { concurrency: c, queue_limit: u32::MAX, ..Hosting::default() });
-    let load: Vec<_> = load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s)))).collect();
+    let load: Vec<_> =
+        load.iter().enumerate().map(|(i, (at, s))| (*at, job(i as u64, Work::Sleep(*s)))).collect();
     let mut free: BinaryHeap<_> = (0..c).map(|_| std::cmp::Reverse(Time::MIN)).collect();
     let mut sum = 0.0;
     for ((at, job), result) in load.iter().zip(run(&mut node, &load)) {
@@ -159,8 +164,13 @@ fn waiting_times_are_those_of_m_m_c() {
             mean(u64::from(c), jobs, rate, |uniform| uniform.exponential(SERVICE), |load| waits(c, load));
         let theory = erlang_c(c, rate * SERVICE) / (f64::from(c) / SERVICE - rate);
         let error = mean / theory - 1.0;
-        println!("M/M/{c} at {utilisation}: mean wait {mean:.6} s, Erlang C {theory:.6} s, off by {error:+.4}");
-        assert!(error.abs() < 0.03, "M/M/{c} at {utilisation}: {mean} s, Erlang C {theory} s, off by {error}");
+        println!(
+            "M/M/{c} at {utilisation}: mean wait {mean:.6} s, Erlang C {theory:.6} s, off by {error:+.4}"
+        );
+        assert!(
+            error.abs() < 0.03,
+            "M/M/{c} at {utilisation}: {mean} s, Erlang C {theory} s, off by {error}"
+        );
     }
 }
 
@@ -196,7 +206,8 @@ fn shared_cores_are_processor_sharing() {
 fn several_shared_cores_have_the_sojourn_of_m_m_c() {
     let (c, service, utilisation) = (4u32, 0.1, 0.8);
     let rate = utilisation * f64::from(c) / service;
-    let mean = mean(12, 200_000, rate, |uniform| uniform.exponential(service), |load| shared_sojourns(c, load));
+    let mean =
+        mean(12, 200_000, rate, |uniform| uniform.exponential(service), |load| shared_sojourns(c, load));
     let theory = service + erlang_c(c, rate * service) / (f64::from(c) / service - rate);
     let error = mean / theory - 1.0;
     assert!(error.abs() < 0.03, "{mean} s, theory {theory} s, off by {error}");

@@ -35,7 +35,9 @@ pub enum MatrixProblem {
     #[error("holds no values; valid is a matrix of at least two rows")]
     Empty,
     /// A row of another length than the first.
-    #[error("has {found} values where {expected} are expected; a square matrix has as many values in each row as it has rows")]
+    #[error(
+        "has {found} values where {expected} are expected; a square matrix has as many values in each row as it has rows"
+    )]
     RaggedRow {
         /// Values in this row.
         found: usize,
@@ -54,10 +56,15 @@ pub enum MatrixProblem {
     #[error("holds one row; valid is a matrix of at least two rows")]
     OneRow,
     /// A word where a number should be.
-    #[error("`{0}` is not a number; valid is a round-trip time such as 12.5, or `-`, `NA`, `nan` or nothing for a missing one")]
+    #[error(
+        "`{0}` is not a number; valid is a round-trip time such as 12.5, or `-`, `NA`, `nan` or nothing for a missing one"
+    )]
     NotANumber(String),
     /// No round trip takes that long.
-    #[error("`{found}` ({unit}) is longer than {}, the longest round trip accepted; is the unit right?", MAX_ROUND_TRIP)]
+    #[error(
+        "`{found}` ({unit}) is longer than {}, the longest round trip accepted; is the unit right?",
+        MAX_ROUND_TRIP
+    )]
     TooLong {
         /// The value as written.
         found: String,
@@ -74,13 +81,17 @@ pub enum MatrixProblem {
     #[error("lists more than {0} measurements; reduce the file to one a pair")]
     TooManySamples(usize),
     /// Cells are missing or not positive, and the scenario did not say what to do.
-    #[error("{0}; valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \"drop\"")]
+    #[error(
+        "{0}; valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \"drop\""
+    )]
     Missing(BadCells),
     /// Too few rows left.
     #[error("{0}; without them fewer than two rows are left")]
     NothingLeft(BadCells),
     /// Row names differ from column names.
-    #[error("the row is named `{found}`, the column of that position `{expected}`; rows and columns must have the same order")]
+    #[error(
+        "the row is named `{found}`, the column of that position `{expected}`; rows and columns must have the same order"
+    )]
     NameMismatch {
         /// The row's name.
         found: String,
@@ -91,7 +102,9 @@ pub enum MatrixProblem {
     #[error("`{0}` is not a measurement; valid is `from to time` or `from,to time`")]
     NotAPair(String),
     /// A CSV file of pings without the columns that are read.
-    #[error("the header has no column `{0}`; valid is a CSV file with the columns source, destination and avg")]
+    #[error(
+        "the header has no column `{0}`; valid is a CSV file with the columns source, destination and avg"
+    )]
     NoColumn(&'static str),
 }
 

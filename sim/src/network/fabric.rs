@@ -40,6 +40,8 @@ pub struct Fabric {
     pub jitter: Option<Distribution>,
     /// Probability from 0 to 1 that a packet is lost.
     pub loss: f64,
+    /// The first retransmission comes no sooner than this.
+    pub min_rto: Duration,
 }
 
 impl Fabric {
@@ -85,7 +87,7 @@ impl Fabric {
         }
         let loss = either(self.loss, degraded.loss);
         if loss > 0.0 {
-            let rto = retransmission_timeout(base.saturating_mul(2));
+            let rto = retransmission_timeout(base.saturating_mul(2)).max(self.min_rto);
             let stream = &mut message_stream(draws, purpose::LOSS, from, number);
             let lost = retransmission_delay(stream, loss, rto);
             delay = Duration::from_nanos(delay.as_nanos().saturating_add(lost.as_nanos()));

@@ -64,7 +64,8 @@ impl Links {
         }
         let nanos = match bytes.checked_mul(8_000_000_000) {
             Some(nanobits) => nanobits.div_ceil(speed),
-            None => u64::try_from((u128::from(bytes) * 8_000_000_000).div_ceil(u128::from(speed))).unwrap_or(u64::MAX),
+            None => u64::try_from((u128::from(bytes) * 8_000_000_000).div_ceil(u128::from(speed)))
+                .unwrap_or(u64::MAX),
         };
         Duration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
     }

@@ -201,7 +201,8 @@ impl RoundTrips {
                 }
                 Missing::Drop => {
                     let keep = rows_without_gaps(&cells, rows);
-                    bad.dropped_rows = (0..rows).filter(|r| keep.binary_search(r).is_err()).map(|r| r + 1).collect();
+                    bad.dropped_rows =
+                        (0..rows).filter(|r| keep.binary_search(r).is_err()).map(|r| r + 1).collect();
                     if keep.len() < 2 {
                         return Err(MatrixError::file(file, MatrixProblem::NothingLeft(bad)));
                     }
@@ -228,6 +229,22 @@ impl RoundTrips {
         }
         let names = sites.iter().map(|(name, _)| (*name).to_owned()).collect();
         RoundTrips { rows, cells, names, bad: BadCells::default() }
+    }
+
+    /// A table from code, with the round trips within each site on its diagonal.
+    ///
+    /// # Panics
+    /// If it is not square.
+    pub fn from_rows(names: &[String], round_trips: &[Vec<Duration>]) -> Self {
+        assert!(names.len() == round_trips.len(), "a row for each name");
+        let mut cells = Vec::with_capacity(names.len() * names.len());
+        for row in round_trips {
+            assert_eq!(row.len(), names.len(), "as many columns as rows");
+            cells.extend(
+                row.iter().map(|time| (time.as_nanos() / (2 * CELL_NANOS)).min(i64::from(u32::MAX)) as u32),
+            );
+        }
+        RoundTrips { rows: names.len(), cells, names: names.to_vec(), bad: BadCells::default() }
     }
 
     /// Number of sites.

@@ -78,8 +78,11 @@ pub(super) fn parse_list<R: BufRead>(
     let file = lines.name;
     let mut samples = Samples::default();
     while let Some((line_number, line)) = lines.next()? {
-        let words: Vec<&str> =
-            line.split([',', ';', '\t', ' ']).map(|word| word.trim_matches('"')).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = line
+            .split([',', ';', '\t', ' '])
+            .map(|word| word.trim_matches('"'))
+            .filter(|word| !word.is_empty())
+            .collect();
         // p2psim's other lines: what the topology is, its sites, how they fail.
         if matches!(words.first(), Some(&("topology" | "node" | "failure_model"))) {
             continue;
@@ -120,9 +123,10 @@ pub(super) fn parse_pings<R: BufRead>(
     };
     let header = reader.headers().map_err(failed)?.clone();
     let column = |name: &'static str| {
-        header.iter().position(|column| column == name).ok_or_else(|| {
-            MatrixError::line(file, lines_before + 1, MatrixProblem::NoColumn(name))
-        })
+        header
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| MatrixError::line(file, lines_before + 1, MatrixProblem::NoColumn(name)))
     };
     let (from, to, average) = (column("source")?, column("destination")?, column("avg")?);
     let mut samples = Samples::default();

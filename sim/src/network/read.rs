@@ -165,7 +165,11 @@ impl<'a, R: BufRead> Lines<'a, R> {
             }
             self.number += 1;
             if count > Self::MAX_LINE {
-                return Err(MatrixError::line(self.name, self.number, MatrixProblem::LongLine(Self::MAX_LINE)));
+                return Err(MatrixError::line(
+                    self.name,
+                    self.number,
+                    MatrixProblem::LongLine(Self::MAX_LINE),
+                ));
             }
             if self.number == 1 && self.buffer.starts_with(b"\xef\xbb\xbf") {
                 // A byte order mark, as spreadsheets write.

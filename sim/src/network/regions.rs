@@ -38,7 +38,9 @@ const CLOUD_2024_MILLIS: [(&str, &[u32]); 18] = [
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RegionError {
     /// No built-in table has that name.
-    #[error("there is no built-in table of regions named `{0}`; valid is `cloud-2024`, or a file with a matrix")]
+    #[error(
+        "there is no built-in table of regions named `{0}`; valid is `cloud-2024`, or a file with a matrix"
+    )]
     UnknownTable(String),
     /// The table has no such region.
     #[error("there is no region `{found}`; valid are {valid}")]
@@ -49,7 +51,9 @@ pub enum RegionError {
         valid: String,
     },
     /// A weight that is no share.
-    #[error("the weight {weight} of region `{region}` is not valid; valid is a number from 0 on, above 0 for one region at least")]
+    #[error(
+        "the weight {weight} of region `{region}` is not valid; valid is a number from 0 on, above 0 for one region at least"
+    )]
     BadWeight {
         /// The region.
         region: String,

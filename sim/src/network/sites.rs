@@ -14,7 +14,7 @@ pub struct Sites {
     matrix: Arc<RoundTrips>,
     site: Vec<u16>,
     /// One way, in [`CELL_NANOS`].
-    within: u32,
+    within: Option<u32>,
 }
 
 impl Sites {
@@ -63,7 +63,15 @@ impl Sites {
     pub fn place(matrix: Arc<RoundTrips>, within: Duration, site: Vec<u16>) -> Self {
         assert!(site.iter().all(|row| usize::from(*row) < matrix.rows()), "a row of the matrix");
         let within = (within.as_nanos() / (2 * CELL_NANOS)).min(i64::from(u32::MAX)) as u32;
-        Sites { matrix, site, within }
+        Sites { matrix, site, within: Some(within) }
+    }
+
+    /// Node i in region `site[i]`; nodes of one region have the round trip on the table's diagonal.
+    ///
+    /// # Panics
+    /// If there is no such region.
+    pub fn place_in_regions(table: Arc<RoundTrips>, site: Vec<u16>) -> Self {
+        Sites { within: None, ..Self::place(table, Duration::ZERO, site) }
     }
 
     /// The row of a node.
@@ -85,10 +93,9 @@ impl Sites {
     #[inline]
     pub(super) fn one_way(&self, from: u32, to: u32) -> Duration {
         let (row, column) = (self.site[from as usize], self.site[to as usize]);
-        let cell = if row == column {
-            self.within
-        } else {
-            self.matrix.cells()[usize::from(row) * self.matrix.rows() + usize::from(column)]
+        let cell = match self.within {
+            Some(within) if row == column => within,
+            _ => self.matrix.cells()[usize::from(row) * self.matrix.rows() + usize::from(column)],
         };
         Duration::from_nanos(i64::from(cell) * CELL_NANOS)
     }

@@ -42,12 +42,19 @@ impl Space {
         Space { dimensions, base: base.as_secs_f64() * 1e3, points, heights: Vec::new() }
     }
 
-    /// As [`Space::euclidean`] without a base, with heights (seconds of round trip) drawn from `height`.
+    /// As [`Space::euclidean`], with heights (seconds of round trip) drawn from `height`.
     ///
     /// # Panics
     /// If there are no dimensions or more than eight.
-    pub fn vivaldi(dimensions: usize, side: Duration, height: &Distribution, draws: &Draws, nodes: u32) -> Self {
-        let mut space = Self::euclidean(dimensions, side, Duration::ZERO, draws, nodes);
+    pub fn vivaldi(
+        dimensions: usize,
+        side: Duration,
+        base: Duration,
+        height: &Distribution,
+        draws: &Draws,
+        nodes: u32,
+    ) -> Self {
+        let mut space = Self::euclidean(dimensions, side, base, draws, nodes);
         let draw = |node: u32| {
             let seconds = height.sample(&mut draws.stream(purpose::HEIGHT, u64::from(node)));
             (Duration::from_secs_f64(seconds).as_secs_f64() * 1e3) as f32

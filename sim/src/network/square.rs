@@ -52,7 +52,8 @@ pub(super) fn parse<R: BufRead>(
     while let Some((line_number, line)) = lines.next()? {
         let (mut values, trailing) = separator.get_or_insert_with(|| Separator::of(line)).split(line);
         if rows == 0 {
-            if header.is_none() && values.iter().any(is_word) && !values.iter().any(|value| is_number(&value)) {
+            if header.is_none() && values.iter().any(is_word) && !values.iter().any(|value| is_number(&value))
+            {
                 header = Some(values.iter().map(|value| (*value).to_owned()).collect());
                 continue;
             }
@@ -78,15 +79,17 @@ pub(super) fn parse<R: BufRead>(
             return Err(MatrixError::file(file, MatrixProblem::TooManyRows));
         }
         if named
-            && let Some(column) = header.as_ref().and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
+            && let Some(column) =
+                header.as_ref().and_then(|names| names.iter().rev().nth(columns.checked_sub(rows)?))
             && values[0] != column
         {
-            let problem = MatrixProblem::NameMismatch { found: shorten(values[0]), expected: shorten(column) };
+            let problem =
+                MatrixProblem::NameMismatch { found: shorten(values[0]), expected: shorten(column) };
             return Err(MatrixError::value(file, line_number, 1, problem));
         }
         for (i, value) in values.iter().enumerate().skip(usize::from(named)) {
-            let cell =
-                parse_cell(value, unit).map_err(|problem| MatrixError::value(file, line_number, i + 1, problem))?;
+            let cell = parse_cell(value, unit)
+                .map_err(|problem| MatrixError::value(file, line_number, i + 1, problem))?;
             cells.push(cell);
         }
         if rows > columns {

@@ -137,7 +137,9 @@ impl Transfers {
     /// Cancels all flows from and to a node that went away, in the order they started.
     pub fn cancel_node(&mut self, now: Time, node: u32) -> Vec<Transfer> {
         self.advance(now);
-        let Some(port) = self.ports.get(&node) else { return Vec::new() };
+        let Some(port) = self.ports.get(&node) else {
+            return Vec::new();
+        };
         let mut slots: Vec<u32> = port.up.iter().chain(&port.down).copied().collect();
         slots.sort_unstable_by_key(|slot| self.slots[*slot as usize].flow.as_ref().map(|flow| flow.sequence));
         slots.dedup();
@@ -219,7 +221,9 @@ impl Transfers {
         touched.extend(self.ports.get(&from).into_iter().flat_map(|port| &port.up));
         touched.extend(self.ports.get(&to).into_iter().flat_map(|port| &port.down));
         for slot in touched.drain(..) {
-            let Some(flow) = &mut self.slots[slot as usize].flow else { continue };
+            let Some(flow) = &mut self.slots[slot as usize].flow else {
+                continue;
+            };
             flow.settle(now);
             let factor = |node: u32| self.factors.get(&node).copied().unwrap_or(1.0);
             let part = |speed: u64, node: u32, flows: usize| match scale(speed, factor(node)) {
@@ -229,8 +233,11 @@ impl Transfers {
             };
             let up = self.ports.get(&flow.from).map_or(1, |port| port.up.len());
             let down = self.ports.get(&flow.to).map_or(1, |port| port.down.len());
-            flow.rate = part(self.links.of(flow.from).up, flow.from, up)
-                .min(part(self.links.of(flow.to).down, flow.to, down));
+            flow.rate = part(self.links.of(flow.from).up, flow.from, up).min(part(
+                self.links.of(flow.to).down,
+                flow.to,
+                down,
+            ));
             let end = flow.end_at_rate();
             if end != flow.end {
                 if let Some(end) = flow.end {

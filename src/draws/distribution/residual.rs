@@ -32,21 +32,15 @@ impl Distribution {
             Distribution::Uniform { low, high } => rising(*low, *high, u),
             Distribution::LogNormal { median, sigma } => {
                 let median = median * libm::exp(sigma * sigma);
-                Distribution::LogNormal {
-                    median,
-                    sigma: *sigma,
-                }
-                .quantile(u)
+                Distribution::LogNormal { median, sigma: *sigma }.quantile(u)
             }
             // (x / scale)^shape is then of the gamma law with shape 1 + 1 / shape.
             Distribution::Weibull { scale, shape } => {
                 scale * libm::pow(gamma_quantile(1.0 + 1.0 / shape, u), 1.0 / shape)
             }
-            Distribution::Pareto { scale, shape } => Distribution::Pareto {
-                scale: *scale,
-                shape: shape - 1.0,
+            Distribution::Pareto { scale, shape } => {
+                Distribution::Pareto { scale: *scale, shape: shape - 1.0 }.quantile(u)
             }
-            .quantile(u),
             Distribution::Gamma { shape, scale } => scale * gamma_quantile(shape + 1.0, u),
             Distribution::Empirical(points) => {
                 let target = u * mean;
@@ -63,6 +57,20 @@ impl Distribution {
             }
         }
     }
+}
+
+/// Where an alternating renewal process (a node that comes and goes) is in its stationary state: whether it is up, and for how much longer it
+/// stays so. Up with probability E\[up\] / (E\[up\] + E\[down\]), with the residual life of that interval (Cox, section 7.4). Takes at most three draws.
+/// `None` where no stationary state exists: a mean is infinite, or both are zero.
+pub fn stationary(up: &Distribution, down: &Distribution, stream: &mut Stream) -> Option<(bool, f64)> {
+    let (mean_up, mean_down) = (up.mean()?, down.mean()?);
+    let total = mean_up + mean_down;
+    if !(total > 0.0 && total.is_finite()) {
+        return None;
+    }
+    let is_up = stream.unit() * total < mean_up;
+    let residual = if is_up { up } else { down }.sample_residual(stream)?;
+    Some((is_up, residual))
 }
 
 /// The quantile at `u` of the density proportional to x between the bounds.

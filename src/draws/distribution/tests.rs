@@ -10,30 +10,12 @@ fn all() -> Vec<Distribution> {
         Distribution::Exponential { mean: 3.0 },
         Distribution::Normal { mean: 10.0, sd: 2.0 },
         Distribution::Normal { mean: 1.0, sd: 1.0 },
-        Distribution::LogNormal {
-            median: 0.05,
-            sigma: 0.5,
-        },
-        Distribution::Weibull {
-            scale: 3600.0,
-            shape: 0.59,
-        },
-        Distribution::Weibull {
-            scale: 2.0,
-            shape: 3.0,
-        },
-        Distribution::Pareto {
-            scale: 1.0,
-            shape: 3.5,
-        },
-        Distribution::Gamma {
-            shape: 0.5,
-            scale: 2.0,
-        },
-        Distribution::Gamma {
-            shape: 4.0,
-            scale: 0.25,
-        },
+        Distribution::LogNormal { median: 0.05, sigma: 0.5 },
+        Distribution::Weibull { scale: 3600.0, shape: 0.59 },
+        Distribution::Weibull { scale: 2.0, shape: 3.0 },
+        Distribution::Pareto { scale: 1.0, shape: 3.5 },
+        Distribution::Gamma { shape: 0.5, scale: 2.0 },
+        Distribution::Gamma { shape: 4.0, scale: 0.25 },
         Distribution::empirical([(0.0, 1.0), (0.25, 2.0), (0.5, 2.5), (0.99, 10.0), (1.0, 40.0)]).unwrap(),
     ]
 }
@@ -84,10 +66,7 @@ fn samples_have_the_moments() {
             (found - mean).abs() < 4.0 * (variance / N as f64).sqrt(),
             "{law:?}: mean {found}, not {mean}"
         );
-        assert!(
-            (spread / variance - 1.0).abs() < 0.1,
-            "{law:?}: variance {spread}, not {variance}"
-        );
+        assert!((spread / variance - 1.0).abs() < 0.1, "{law:?}: variance {spread}, not {variance}");
     }
 }
 
@@ -106,9 +85,7 @@ fn quantiles_invert_the_cumulative_function() {
 fn residual_cdf(law: &Distribution) -> impl Fn(f64) -> f64 {
     let mut grid = vec![(0.0, 0.0)];
     let mean = law.mean().unwrap();
-    let mut knots: Vec<f64> = (0..20_000)
-        .map(|i| law.quantile(f64::from(i) / 20_000.0))
-        .collect();
+    let mut knots: Vec<f64> = (0..20_000).map(|i| law.quantile(f64::from(i) / 20_000.0)).collect();
     let end = law.quantile(1.0 - 1e-12);
     let mut x = *knots.last().unwrap();
     while x < end {
@@ -126,72 +103,77 @@ fn residual_cdf(law: &Distribution) -> impl Fn(f64) -> f64 {
     move |x| {
         let after = grid.partition_point(|(at, _)| *at <= x);
         let (x0, p0) = grid[after - 1];
-        grid.get(after)
-            .map_or(p0, |(x1, p1)| p0 + (p1 - p0) * (x - x0) / (x1 - x0))
+        grid.get(after).map_or(p0, |(x1, p1)| p0 + (p1 - p0) * (x - x0) / (x1 - x0))
     }
 }
 
 #[test]
 fn residual_lives_have_the_stationary_law() {
     let mut laws = all();
-    laws.push(Distribution::Pareto {
-        scale: 2.0,
-        shape: 1.5,
-    });
+    laws.push(Distribution::Pareto { scale: 2.0, shape: 1.5 });
     for (i, law) in laws.iter().enumerate() {
         let mut stream = stream(200 + i);
-        let samples: Vec<f64> = (0..N)
-            .map(|_| law.sample_residual(&mut stream).unwrap())
-            .collect();
+        let samples: Vec<f64> = (0..N).map(|_| law.sample_residual(&mut stream).unwrap()).collect();
         let d = distance(samples, residual_cdf(law));
         assert!(d < critical(), "{law:?}: distance {d}");
     }
     let mut stream = stream(299);
     let law = Distribution::Constant(7.0);
-    let samples = (0..N)
-        .map(|_| law.sample_residual(&mut stream).unwrap())
-        .collect();
+    let samples = (0..N).map(|_| law.sample_residual(&mut stream).unwrap()).collect();
     let d = distance(samples, |x| x / 7.0);
     assert!(d < critical(), "constant: distance {d}");
 }
 
 #[test]
 fn an_infinite_mean_has_no_stationary_law() {
-    let law = Distribution::Pareto {
-        scale: 1.0,
-        shape: 1.0,
-    };
+    let law = Distribution::Pareto { scale: 1.0, shape: 1.0 };
     assert_eq!(law.mean(), None);
     assert_eq!(law.sample_residual(&mut stream(0)), None);
-    assert_eq!(
-        Distribution::Pareto {
-            scale: 1.0,
-            shape: 2.0
-        }
-        .variance(),
-        None
-    );
+    assert_eq!(Distribution::Pareto { scale: 1.0, shape: 2.0 }.variance(), None);
     // Barely finite: the samples are huge, but numbers.
-    let law = Distribution::Pareto {
-        scale: 1.0,
-        shape: 1.001,
-    };
+    let law = Distribution::Pareto { scale: 1.0, shape: 1.001 };
     assert!((0..1000).all(|i| law.sample_residual(&mut stream(i)).unwrap().is_finite()));
+}
+
+#[test]
+fn the_stationary_state_is_what_a_long_run_shows() {
+    // Play the process to a late instant and look: the state and the time left must be as `stationary` draws them.
+    let up = Distribution::Weibull { scale: 100.0, shape: 0.6 };
+    let down = Distribution::LogNormal { median: 30.0, sigma: 1.0 };
+    let (mut played, mut drawn) = ([vec![], vec![]], [vec![], vec![]]);
+    for i in 0..10_000 {
+        let mut stream = stream(10_000 + i);
+        let (mut t, mut is_up) = (0.0, true);
+        while t < 20_000.0 {
+            t += if is_up { &up } else { &down }.sample(&mut stream);
+            is_up = !is_up;
+        }
+        played[usize::from(!is_up)].push(t - 20_000.0);
+        let (is_up, left) = stationary(&up, &down, &mut stream).unwrap();
+        drawn[usize::from(is_up)].push(left);
+    }
+    let share = up.mean().unwrap() / (up.mean().unwrap() + down.mean().unwrap());
+    for found in [&played, &drawn] {
+        // Four standard deviations of a binomial share.
+        let miss = found[1].len() as f64 / 10_000.0 - share;
+        assert!(miss.abs() < 4.0 * (share * (1.0 - share) / 10_000.0).sqrt(), "{miss}");
+        for (law, lives) in [(&down, &found[0]), (&up, &found[1])] {
+            let d = distance(lives.clone(), residual_cdf(law));
+            assert!(d < 1.949 / (lives.len() as f64).sqrt(), "{law:?}: distance {d}");
+        }
+    }
+    let endless = Distribution::Pareto { scale: 1.0, shape: 0.9 };
+    assert_eq!(stationary(&endless, &down, &mut stream(0)), None);
+    let never = Distribution::Constant(0.0);
+    assert_eq!(stationary(&never, &never, &mut stream(0)), None);
+    assert!(!stationary(&never, &down, &mut stream(0)).unwrap().0);
 }
 
 #[test]
 fn truncation_moves_the_mean_as_documented() {
     for (divisor, percent) in [(3.0, 0.15), (2.0, 2.76), (1.0, 28.8)] {
-        let mean = Distribution::Normal {
-            mean: 6.0,
-            sd: 6.0 / divisor,
-        }
-        .mean()
-        .unwrap();
-        assert!(
-            ((mean / 6.0 - 1.0) * 100.0 - percent).abs() < 0.1,
-            "{divisor}: {mean}"
-        );
+        let mean = Distribution::Normal { mean: 6.0, sd: 6.0 / divisor }.mean().unwrap();
+        assert!(((mean / 6.0 - 1.0) * 100.0 - percent).abs() < 0.1, "{divisor}: {mean}");
     }
 }
 
@@ -201,10 +183,7 @@ fn degenerate_parameters_are_constants() {
         Distribution::Constant(4.0),
         Distribution::Uniform { low: 4.0, high: 4.0 },
         Distribution::Normal { mean: 4.0, sd: 0.0 },
-        Distribution::LogNormal {
-            median: 4.0,
-            sigma: 0.0,
-        },
+        Distribution::LogNormal { median: 4.0, sigma: 0.0 },
         Distribution::empirical([(0.0, 4.0), (1.0, 4.0)]).unwrap(),
     ] {
         let law = law.checked().unwrap();
@@ -215,28 +194,16 @@ fn degenerate_parameters_are_constants() {
         let residual = law.sample_residual(&mut stream(0)).unwrap();
         assert!((0.0..=4.0).contains(&residual), "{law:?}: {residual}");
     }
-    assert_eq!(
-        Distribution::Exponential { mean: 0.0 }.sample_residual(&mut stream(0)),
-        Some(0.0)
-    );
+    assert_eq!(Distribution::Exponential { mean: 0.0 }.sample_residual(&mut stream(0)), Some(0.0));
 }
 
 #[test]
 fn impossible_parameters_are_refused() {
     let refused = |law: Distribution| law.checked().unwrap_err().to_string();
+    assert_eq!(refused(Distribution::Constant(-1.0)), "value = -1 must be a finite number of zero or more");
+    assert_eq!(refused(Distribution::Uniform { low: 2.0, high: 1.0 }), "high = 1 must be no less than low");
     assert_eq!(
-        refused(Distribution::Constant(-1.0)),
-        "value = -1 must be a finite number of zero or more"
-    );
-    assert_eq!(
-        refused(Distribution::Uniform { low: 2.0, high: 1.0 }),
-        "high = 1 must be no less than low"
-    );
-    assert_eq!(
-        refused(Distribution::Weibull {
-            scale: 1.0,
-            shape: 0.0
-        }),
+        refused(Distribution::Weibull { scale: 1.0, shape: 0.0 }),
         "shape = 0 must be between 0.01 and 10000"
     );
     for bad in [f64::NAN, f64::INFINITY, -0.5] {
@@ -245,26 +212,11 @@ fn impossible_parameters_are_refused() {
             Distribution::Uniform { low: bad, high: 1.0 },
             Distribution::Exponential { mean: bad },
             Distribution::Normal { mean: 1.0, sd: bad },
-            Distribution::LogNormal {
-                median: bad,
-                sigma: 1.0,
-            },
-            Distribution::LogNormal {
-                median: 1.0,
-                sigma: bad,
-            },
-            Distribution::Weibull {
-                scale: 1.0,
-                shape: bad,
-            },
-            Distribution::Pareto {
-                scale: bad,
-                shape: 1.0,
-            },
-            Distribution::Gamma {
-                shape: bad,
-                scale: 1.0,
-            },
+            Distribution::LogNormal { median: bad, sigma: 1.0 },
+            Distribution::LogNormal { median: 1.0, sigma: bad },
+            Distribution::Weibull { scale: 1.0, shape: bad },
+            Distribution::Pareto { scale: bad, shape: 1.0 },
+            Distribution::Gamma { shape: bad, scale: 1.0 },
             Distribution::Empirical([(0.0, bad), (1.0, 1.0)].into()),
             Distribution::Empirical([(0.0, 0.0), (bad, 1.0)].into()),
         ] {
@@ -284,10 +236,7 @@ fn the_same_draw_gives_the_same_bits_everywhere() {
         .enumerate()
         .map(|(i, law)| {
             let mut stream = stream(300 + i);
-            [
-                law.sample(&mut stream).to_bits(),
-                law.sample_residual(&mut stream).unwrap().to_bits(),
-            ]
+            [law.sample(&mut stream).to_bits(), law.sample_residual(&mut stream).unwrap().to_bits()]
         })
         .collect();
     assert_eq!(bits, GOLDEN, "{bits:#x?}");

@@ -86,19 +86,14 @@ pub fn response_len(response: &Response, config: &context::Config) -> u32 {
     let kad = &config.kad;
     framed(match response {
         Response::Nodes(closer) => TYPE + closer.len() as u32 * peer(kad),
-        Response::Providers {
-            closer,
-            providers,
-            total,
-        } => {
+        Response::Providers { closer, providers, total } => {
             let left_out = *total as usize > providers.len();
             TYPE + (closer.len() + providers.len()) as u32 * peer(kad)
                 + varint_field(2, if left_out { (*total).into() } else { 0 })
         }
-        Response::Value {
-            record: value,
-            closer,
-        } => TYPE + closer.len() as u32 * peer(kad) + value.as_ref().map_or(0, |value| record(value, kad)),
+        Response::Value { record: value, closer } => {
+            TYPE + closer.len() as u32 * peer(kad) + value.as_ref().map_or(0, |value| record(value, kad))
+        }
         Response::Stored(value) => bytes_field(value.key.len() as u32) + record(value, kad),
         Response::Pong => TYPE,
     })

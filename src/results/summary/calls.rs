@@ -7,9 +7,8 @@ use crate::results::word::{CacheState, Outcome};
 use std::collections::BTreeMap;
 
 /// The parts of a latency, in the order of the columns.
-const PARTS: [&str; 9] = [
-    "lag", "lookup", "dispatch", "retry", "connect", "network", "queue", "cold", "exec",
-];
+const PARTS: [&str; 9] =
+    ["lag", "lookup", "dispatch", "retry", "connect", "network", "queue", "cold", "exec"];
 
 /// A manycall, as far as its items have been seen.
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +97,7 @@ impl CallStats {
         let (first, last) = self.span.unwrap_or((call.scheduled_us, end));
         self.span = Some((first.min(call.scheduled_us), last.max(end)));
         // Before or at the window's end: a phase of a fixed length is not credited with what ends after it.
-        if call
-            .done_us
-            .is_some_and(|done| window.is_none_or(|(_, until)| done <= until))
-        {
+        if call.done_us.is_some_and(|done| window.is_none_or(|(_, until)| done <= until)) {
             self.ended_in_window += 1;
             self.ok_in_window += u64::from(ok);
         }
@@ -166,30 +162,15 @@ impl CallStats {
         let calls = self.calls;
         out.add("calls", "count", "count", Some(calls as f64), calls);
         for outcome in Outcome::ALL {
-            out.add(
-                "outcome",
-                outcome.as_str(),
-                "count",
-                Some(self.outcomes[outcome.index()] as f64),
-                calls,
-            );
+            out.add("outcome", outcome.as_str(), "count", Some(self.outcomes[outcome.index()] as f64), calls);
         }
         let ok = self.outcomes[Outcome::Ok.index()];
-        let counted: u64 = Outcome::ALL
-            .iter()
-            .filter(|o| o.counts())
-            .map(|outcome| self.outcomes[outcome.index()])
-            .sum();
+        let counted: u64 =
+            Outcome::ALL.iter().filter(|o| o.counts()).map(|outcome| self.outcomes[outcome.index()]).sum();
         out.ratio("success", "share", "share", ok as f64, counted as f64, counted);
         let latency = &self.latency;
         for quantile in QUANTILES {
-            out.add(
-                "latency",
-                quantile.name,
-                "us",
-                latency.quantile(quantile),
-                latency.count(),
-            );
+            out.add("latency", quantile.name, "us", latency.quantile(quantile), latency.count());
         }
         out.add("latency", "mean", "us", latency.mean(), latency.count());
         out.add("latency", "max", "us", latency.max(), latency.count());
@@ -213,14 +194,7 @@ impl CallStats {
         let wasted = self.wasted_exec_us as f64;
         out.add("wasted_exec", "sum", "us", Some(wasted), calls);
         let [.., exec] = &self.parts;
-        out.ratio(
-            "wasted_exec",
-            "share",
-            "share",
-            wasted,
-            wasted + exec.sum() as f64,
-            calls,
-        );
+        out.ratio("wasted_exec", "share", "share", wasted, wasted + exec.sum() as f64, calls);
         let asked: u64 = self.cache.iter().sum();
         for state in CacheState::ALL {
             out.ratio(
@@ -247,13 +221,7 @@ impl CallStats {
             stretch(self.stretch.quantile(Quantile::P95)),
             self.stretch.count(),
         );
-        out.add(
-            "stretch",
-            "mean",
-            "ratio",
-            stretch(self.stretch.mean()),
-            self.stretch.count(),
-        );
+        out.add("stretch", "mean", "ratio", stretch(self.stretch.mean()), self.stretch.count());
         self.collect_maps(out);
     }
 
@@ -262,14 +230,7 @@ impl CallStats {
             return;
         };
         let seconds = until.saturating_sub(from) as f64 / 1e6;
-        out.ratio(
-            "offered",
-            "rate",
-            "calls/s",
-            self.calls as f64,
-            seconds,
-            self.calls,
-        );
+        out.ratio("offered", "rate", "calls/s", self.calls as f64, seconds, self.calls);
         out.ratio(
             "throughput",
             "rate",
@@ -278,14 +239,7 @@ impl CallStats {
             seconds,
             self.ended_in_window,
         );
-        out.ratio(
-            "goodput",
-            "rate",
-            "calls/s",
-            self.ok_in_window as f64,
-            seconds,
-            self.ok_in_window,
-        );
+        out.ratio("goodput", "rate", "calls/s", self.ok_in_window as f64, seconds, self.ok_in_window);
     }
 
     fn collect_maps(&self, out: &mut Collector<'_>) {
@@ -313,26 +267,8 @@ impl CallStats {
         out.add("makespan", "mean", "us", makespan.mean(), n);
         out.add("makespan", "max", "us", makespan.max(), n);
         let ratio = |per_mille: Option<f64>| per_mille.map(|value| value / 1000.0);
-        out.add(
-            "speed_up",
-            "p50",
-            "ratio",
-            ratio(speed_up.quantile(Quantile::MEDIAN)),
-            speed_up.count(),
-        );
-        out.add(
-            "speed_up",
-            "mean",
-            "ratio",
-            ratio(speed_up.mean()),
-            speed_up.count(),
-        );
-        out.add(
-            "speed_up",
-            "min",
-            "ratio",
-            ratio(speed_up.min()),
-            speed_up.count(),
-        );
+        out.add("speed_up", "p50", "ratio", ratio(speed_up.quantile(Quantile::MEDIAN)), speed_up.count());
+        out.add("speed_up", "mean", "ratio", ratio(speed_up.mean()), speed_up.count());
+        out.add("speed_up", "min", "ratio", ratio(speed_up.min()), speed_up.count());
     }
 }

@@ -29,29 +29,13 @@ pub fn median_interval(values: &[f64]) -> Option<MedianInterval> {
     // Equal infinities have no difference, but a mean.
     let median = if low == high { low } else { low / 2.0 + high / 2.0 };
     if n == 1 {
-        return Some(MedianInterval {
-            median,
-            interval: None,
-            method: "single repetition".into(),
-        });
+        return Some(MedianInterval { median, interval: None, method: "single repetition".into() });
     }
     let (j, cover) = rank_and_cover(n);
-    let name = if cover < CONFIDENCE {
-        "range"
-    } else {
-        "order statistics"
-    };
-    let method = format!(
-        "median; {name} {j} and {} of {n} cover {:.1} %",
-        n + 1 - j,
-        floor_to_tenths(cover)
-    );
+    let name = if cover < CONFIDENCE { "range" } else { "order statistics" };
+    let method = format!("median; {name} {j} and {} of {n} cover {:.1} %", n + 1 - j, floor_to_tenths(cover));
     let interval = sorted.get(j - 1).copied().zip(sorted.get(n - j).copied());
-    Some(MedianInterval {
-        median,
-        interval,
-        method,
-    })
+    Some(MedianInterval { median, interval, method })
 }
 
 /// Per cent, rounded down to a tenth: a statement of confidence must not be rounded up.
@@ -87,23 +71,15 @@ mod tests {
     #[test]
     fn ranks_are_those_of_the_published_table() {
         // Le Boudec 2010, appendix A, table A.1 (95 %): n, j, cover.
-        for (n, j, cover) in [
-            (6, 1, 0.969),
-            (8, 1, 0.992),
-            (9, 2, 0.961),
-            (10, 2, 0.979),
-            (20, 6, 0.959),
-            (30, 10, 0.957),
-        ] {
+        for (n, j, cover) in
+            [(6, 1, 0.969), (8, 1, 0.992), (9, 2, 0.961), (10, 2, 0.979), (20, 6, 0.959), (30, 10, 0.957)]
+        {
             let (got, covers) = rank_and_cover(n);
             assert_eq!(got, j, "n = {n}");
             assert!((covers - cover).abs() < 6e-4, "n = {n}: {covers}");
         }
         let (j, cover) = rank_and_cover(5000);
-        assert!(
-            (2400..2500).contains(&j) && (0.95..0.96).contains(&cover),
-            "{j} {cover}"
-        );
+        assert!((2400..2500).contains(&j) && (0.95..0.96).contains(&cover), "{j} {cover}");
     }
 
     #[test]

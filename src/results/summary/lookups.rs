@@ -46,10 +46,8 @@ impl LookupStats {
     pub(super) fn lookup(&mut self, lookup: &LookupRecord<'_>) {
         self.lookups += 1;
         // That there is nothing is an answer; a look-up that the run's end or its own node cut off says nothing.
-        self.failed += u64::from(matches!(
-            lookup.outcome,
-            LookupOutcome::Timeout | LookupOutcome::Unreachable
-        ));
+        self.failed +=
+            u64::from(matches!(lookup.outcome, LookupOutcome::Timeout | LookupOutcome::Unreachable));
         if lookup.outcome == LookupOutcome::Ok {
             if let Some(done) = lookup.done_us {
                 self.time.record(done.saturating_sub(lookup.start_us));
@@ -99,43 +97,13 @@ impl LookupStats {
         out.add("lookups_failed", "count", "count", Some(self.failed as f64), n);
         let ok = self.time.count();
         for quantile in [Quantile::MEDIAN, Quantile::P95, Quantile::P99] {
-            out.add(
-                "lookup_time",
-                quantile.name,
-                "us",
-                self.time.quantile(quantile),
-                ok,
-            );
+            out.add("lookup_time", quantile.name, "us", self.time.quantile(quantile), ok);
         }
         out.add("lookup_time", "mean", "us", self.time.mean(), ok);
-        out.add(
-            "lookup_first",
-            "p50",
-            "us",
-            self.first.quantile(Quantile::MEDIAN),
-            self.first.count(),
-        );
-        out.add(
-            "lookup_depth",
-            "mean",
-            "hops",
-            self.depth.mean(),
-            self.depth.count(),
-        );
-        out.add(
-            "lookup_depth",
-            "max",
-            "hops",
-            self.depth.max(),
-            self.depth.count(),
-        );
-        out.add(
-            "lookup_requests",
-            "mean",
-            "count",
-            self.requests.mean(),
-            self.requests.count(),
-        );
+        out.add("lookup_first", "p50", "us", self.first.quantile(Quantile::MEDIAN), self.first.count());
+        out.add("lookup_depth", "mean", "hops", self.depth.mean(), self.depth.count());
+        out.add("lookup_depth", "max", "hops", self.depth.max(), self.depth.count());
+        out.add("lookup_requests", "mean", "count", self.requests.mean(), self.requests.count());
         out.add(
             "lookup_requests",
             "p95",
@@ -151,13 +119,6 @@ impl LookupStats {
         if let Some((found, live)) = self.found_live {
             out.ratio("lookup_live", "share", "share", live as f64, found as f64, found);
         }
-        out.ratio(
-            "lookup_correct",
-            "share",
-            "share",
-            self.correct as f64,
-            self.judged as f64,
-            self.judged,
-        );
+        out.ratio("lookup_correct", "share", "share", self.correct as f64, self.judged as f64, self.judged);
     }
 }

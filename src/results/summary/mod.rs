@@ -95,11 +95,7 @@ impl Summary {
                 })
             })
             .collect();
-        Summary {
-            repetitions,
-            overall,
-            index,
-        }
+        Summary { repetitions, overall, index }
     }
 
     /// The repetitions.
@@ -114,8 +110,7 @@ impl Summary {
 
     /// A statistic over all repetitions, if any repetition observed it.
     pub fn get(&self, metric: &'static str, group: &str, statistic: &'static str) -> Option<&Overall> {
-        self.overall
-            .get(*self.index.get(&(group.to_owned(), metric, statistic))?)
+        self.overall.get(*self.index.get(&(group.to_owned(), metric, statistic))?)
     }
 
     /// The median of a statistic over the repetitions.
@@ -180,20 +175,13 @@ mod tests {
         };
         let mut statistics: Vec<_> = p50.map(|value| statistic("latency", value)).into_iter().collect();
         statistics.push(statistic("exec", 1.0));
-        RepetitionSummary {
-            repetition,
-            statistics,
-            faults: Vec::new(),
-        }
+        RepetitionSummary { repetition, statistics, faults: Vec::new() }
     }
 
     #[test]
     fn a_statistic_is_over_the_repetitions_that_observed_it() {
-        let summary = Summary::new(vec![
-            repetition(0, None),
-            repetition(1, Some(30.0)),
-            repetition(2, Some(10.0)),
-        ]);
+        let summary =
+            Summary::new(vec![repetition(0, None), repetition(1, Some(30.0)), repetition(2, Some(10.0))]);
         let latency = summary.get("latency", "all", "p50").unwrap();
         assert_eq!((latency.n, latency.value.median), (2, 20.0));
         assert_eq!(latency.value.interval, Some((10.0, 30.0)));

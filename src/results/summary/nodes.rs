@@ -45,12 +45,8 @@ impl NodeStats {
             node.records_messages_out,
             node.calls_messages_out,
         ];
-        let bytes = [
-            node.upkeep_bytes_out,
-            node.lookup_bytes_out,
-            node.records_bytes_out,
-            node.calls_bytes_out,
-        ];
+        let bytes =
+            [node.upkeep_bytes_out, node.lookup_bytes_out, node.records_bytes_out, node.calls_bytes_out];
         for class in 0..TrafficClass::COUNT {
             self.messages[class] = self.messages[class].saturating_add(messages[class]);
             self.bytes[class] = self.bytes[class].saturating_add(bytes[class]);
@@ -79,33 +75,13 @@ impl NodeStats {
         for class in TrafficClass::ALL {
             let mut out = Collector::new(out, format!("class={class}"));
             let (messages, bytes) = (self.messages[class.index()], self.bytes[class.index()]);
-            out.ratio(
-                "traffic",
-                "bytes",
-                "bytes/s per node",
-                bytes as f64,
-                node_seconds,
-                n,
-            );
-            out.ratio(
-                "traffic",
-                "messages",
-                "messages/s per node",
-                messages as f64,
-                node_seconds,
-                n,
-            );
+            out.ratio("traffic", "bytes", "bytes/s per node", bytes as f64, node_seconds, n);
+            out.ratio("traffic", "messages", "messages/s per node", messages as f64, node_seconds, n);
         }
         let mut out = Collector::new(out, "all");
         out.add("nodes", "count", "count", Some(n as f64), n);
         out.add("table_size", "mean", "count", self.table.mean(), n);
-        out.add(
-            "table_size",
-            "p50",
-            "count",
-            self.table.quantile(Quantile::MEDIAN),
-            n,
-        );
+        out.add("table_size", "p50", "count", self.table.quantile(Quantile::MEDIAN), n);
         if let Some((judged, sum)) = self.stale {
             out.ratio("table_stale", "mean", "share", sum, judged as f64, judged);
         }
@@ -113,21 +89,8 @@ impl NodeStats {
         // 1 if all are equally loaded, 1/n if one does all the work.
         let (hosts, sum, squares, largest) = self.load;
         out.ratio("load", "jain", "ratio", sum * sum, hosts as f64 * squares, hosts);
-        out.ratio(
-            "load",
-            "max over mean",
-            "ratio",
-            largest * hosts as f64,
-            sum,
-            hosts,
-        );
+        out.ratio("load", "max over mean", "ratio", largest * hosts as f64, sum, hosts);
         out.ratio("load", "mean", "share", self.worked.0, self.worked.1, hosts);
-        out.add(
-            "longest_queue",
-            "max",
-            "count",
-            Some(f64::from(self.longest_queue)),
-            n,
-        );
+        out.add("longest_queue", "max", "count", Some(f64::from(self.longest_queue)), n);
     }
 }

@@ -34,36 +34,25 @@ pub struct Fault {
 pub(super) fn recovery(timeline: &Timeline, fault: &Fault, fault_before_us: Option<i64>) -> Option<f64> {
     let struck = fault.time_us.div_euclid(1_000_000);
     let from = fault_before_us.map_or(i64::MIN, |before| before.div_euclid(1_000_000).saturating_add(1));
-    let before: Vec<_> = timeline
-        .range(from.max(struck.saturating_sub(BEFORE))..struck)
-        .collect();
+    let before: Vec<_> = timeline.range(from.max(struck.saturating_sub(BEFORE))..struck).collect();
     let normal = Latencies::quantile(before.iter().map(|(_, second)| &second.latencies), Quantile::P95)?;
     let end = timeline.end_of_offered()?;
     if struck.saturating_add(WINDOW) > end {
         return None;
     }
     let first = (struck..=end - WINDOW).find(|start| {
-        let seconds: Vec<&Second> = timeline
-            .range(*start..start + WINDOW)
-            .map(|(_, second)| second)
-            .collect();
+        let seconds: Vec<&Second> =
+            timeline.range(*start..start + WINDOW).map(|(_, second)| second).collect();
         is_normal(&seconds, normal)
     });
-    Some(first.map_or(f64::INFINITY, |start| {
-        (start.saturating_mul(1_000_000) - fault.time_us).max(0) as f64
-    }))
+    Some(first.map_or(f64::INFINITY, |start| (start.saturating_mul(1_000_000) - fault.time_us).max(0) as f64))
 }
 
 fn is_normal(seconds: &[&Second], normal: i64) -> bool {
     let sum = |wanted: &dyn Fn(Outcome) -> bool| -> u64 {
         let outcomes = Outcome::ALL.iter().filter(|outcome| wanted(**outcome));
         outcomes
-            .map(|outcome| {
-                seconds
-                    .iter()
-                    .map(|second| second.outcomes[outcome.index()])
-                    .sum::<u64>()
-            })
+            .map(|outcome| seconds.iter().map(|second| second.outcomes[outcome.index()]).sum::<u64>())
             .sum()
     };
     let ok = sum(&|outcome| outcome == Outcome::Ok);
@@ -86,67 +75,37 @@ mod tests {
             let scheduled_us = call * 50_000;
             let second = scheduled_us / 1_000_000;
             let latency = if slow.contains(&second) { 40_000 } else { 20_000 };
-            let outcome = if bad.contains(&second) && call % 20 == 0 {
-                Outcome::Timeout
-            } else {
-                Outcome::Ok
-            };
+            let outcome =
+                if bad.contains(&second) && call % 20 == 0 { Outcome::Timeout } else { Outcome::Ok };
             let parts = CallParts {
                 scheduled_us,
                 done_us: Some(scheduled_us + latency),
                 latency_us: Some(latency),
                 ..CallParts::default()
             };
-            timeline.call(&CallRecord::new(
-                call as u64,
-                name,
-                name,
-                name,
-                name,
-                outcome,
-                &parts,
-            ));
+            timeline.call(&CallRecord::new(call as u64, name, name, name, name, outcome, &parts));
         }
         timeline
     }
 
     fn fault(time_us: i64) -> Fault {
-        Fault {
-            number: 0,
-            time_us,
-            label: "crash".into(),
-        }
+        Fault { number: 0, time_us, label: "crash".into() }
     }
 
     #[test]
     fn recovery_ends_at_the_first_normal_second() {
         assert_eq!(recovery(&run(0..0, 0..0), &fault(30_400_000), None), Some(0.0));
-        assert_eq!(
-            recovery(&run(30..33, 0..0), &fault(30_400_000), None),
-            Some(2_600_000.0)
-        );
-        assert_eq!(
-            recovery(&run(30..33, 30..36), &fault(30_400_000), None),
-            Some(5_600_000.0)
-        );
-        assert_eq!(
-            recovery(&run(30..60, 0..0), &fault(30_400_000), None),
-            Some(f64::INFINITY)
-        );
+        assert_eq!(recovery(&run(30..33, 0..0), &fault(30_400_000), None), Some(2_600_000.0));
+        assert_eq!(recovery(&run(30..33, 30..36), &fault(30_400_000), None), Some(5_600_000.0));
+        assert_eq!(recovery(&run(30..60, 0..0), &fault(30_400_000), None), Some(f64::INFINITY));
     }
 
     #[test]
     fn what_cannot_be_measured_has_no_value() {
         assert_eq!(recovery(&run(0..0, 0..0), &fault(0), None), None);
         assert_eq!(recovery(&run(0..0, 0..0), &fault(57_000_000), None), None);
-        assert_eq!(
-            recovery(&run(0..0, 0..0), &fault(30_000_000), Some(30_000_000)),
-            None
-        );
-        assert_eq!(
-            recovery(&Timeline::default(), &fault(i64::MAX), Some(i64::MAX)),
-            None
-        );
+        assert_eq!(recovery(&run(0..0, 0..0), &fault(30_000_000), Some(30_000_000)), None);
+        assert_eq!(recovery(&Timeline::default(), &fault(i64::MAX), Some(i64::MAX)), None);
         assert_eq!(recovery(&Timeline::default(), &fault(i64::MIN), None), None);
     }
 }

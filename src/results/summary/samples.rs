@@ -14,26 +14,11 @@ pub(crate) struct Quantile {
 
 /// The quantiles of the summary.
 pub(crate) const QUANTILES: [Quantile; 5] = [
-    Quantile {
-        per_mille: 500,
-        name: "p50",
-    },
-    Quantile {
-        per_mille: 900,
-        name: "p90",
-    },
-    Quantile {
-        per_mille: 950,
-        name: "p95",
-    },
-    Quantile {
-        per_mille: 990,
-        name: "p99",
-    },
-    Quantile {
-        per_mille: 999,
-        name: "p99.9",
-    },
+    Quantile { per_mille: 500, name: "p50" },
+    Quantile { per_mille: 900, name: "p90" },
+    Quantile { per_mille: 950, name: "p95" },
+    Quantile { per_mille: 990, name: "p99" },
+    Quantile { per_mille: 999, name: "p99.9" },
 ];
 
 impl Quantile {
@@ -77,9 +62,7 @@ impl Samples {
 
     pub(crate) fn merge(&mut self, other: &Samples) {
         self.sum += other.sum;
-        self.histogram
-            .add(&other.histogram)
-            .expect("a growing histogram takes every other of its digits");
+        self.histogram.add(&other.histogram).expect("a growing histogram takes every other of its digits");
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -164,10 +147,7 @@ mod tests {
     #[test]
     fn no_values_have_no_quantile() {
         assert_eq!(Samples::new().quantile(Quantile::MEDIAN), None);
-        assert_eq!(
-            Samples::new().quantile_with_failures(Quantile::MEDIAN, 1),
-            Some(f64::INFINITY)
-        );
+        assert_eq!(Samples::new().quantile_with_failures(Quantile::MEDIAN, 1), Some(f64::INFINITY));
     }
 
     #[test]

@@ -25,10 +25,7 @@ pub(super) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(out: &'a mut Vec<Statistic>, group: impl Into<String>) -> Self {
-        Collector {
-            out,
-            group: group.into(),
-        }
+        Collector { out, group: group.into() }
     }
 
     /// Adds a value, if there is one: what was not observed has no row.
@@ -41,14 +38,7 @@ impl<'a> Collector<'a> {
         n: u64,
     ) {
         if let Some(value) = value.filter(|value| !value.is_nan()) {
-            self.out.push(Statistic {
-                metric,
-                group: self.group.clone(),
-                statistic,
-                value,
-                unit,
-                n,
-            });
+            self.out.push(Statistic { metric, group: self.group.clone(), statistic, value, unit, n });
         }
     }
 

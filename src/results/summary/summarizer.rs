@@ -59,11 +59,7 @@ impl Summarizer {
         let phases = plan
             .phases
             .iter()
-            .map(|phase| Phase {
-                name: phase.name.clone(),
-                window: window(phase),
-                measure: phase.measure,
-            })
+            .map(|phase| Phase { name: phase.name.clone(), window: window(phase), measure: phase.measure })
             .collect();
         Summarizer {
             phases,
@@ -81,11 +77,7 @@ impl Summarizer {
         if let Some(at) = self.phases.iter().position(|phase| name == *phase.name.as_str()) {
             return at;
         }
-        self.phases.push(Phase {
-            name: name.to_string(),
-            window: None,
-            measure: true,
-        });
+        self.phases.push(Phase { name: name.to_string(), window: None, measure: true });
         self.phases.len() - 1
     }
 
@@ -94,20 +86,12 @@ impl Summarizer {
         let is = |leaf: &Leaf, phases: &[Phase]| {
             policy == *leaf.policy.as_str() && phase == *phases[leaf.phase].name.as_str()
         };
-        if !self
-            .leaves
-            .get(self.last)
-            .is_some_and(|leaf| is(leaf, &self.phases))
-        {
+        if !self.leaves.get(self.last).is_some_and(|leaf| is(leaf, &self.phases)) {
             self.last = match self.leaves.iter().position(|leaf| is(leaf, &self.phases)) {
                 Some(at) => at,
                 None => {
                     let phase = self.phase(phase);
-                    self.leaves.push(Leaf {
-                        phase,
-                        policy: policy.to_string(),
-                        stats: CallStats::new(),
-                    });
+                    self.leaves.push(Leaf { phase, policy: policy.to_string(), stats: CallStats::new() });
                     self.leaves.len() - 1
                 }
             };
@@ -137,10 +121,7 @@ impl Summarizer {
         if lookup.start_us < 0 {
             self.setup.get_or_insert_with(LookupStats::new).lookup(lookup);
         } else {
-            self.lookups
-                .entry(lookup.purpose)
-                .or_insert_with(LookupStats::new)
-                .lookup(lookup);
+            self.lookups.entry(lookup.purpose).or_insert_with(LookupStats::new).lookup(lookup);
         }
     }
 
@@ -153,9 +134,7 @@ impl Summarizer {
             self.faults.entry(number).or_insert_with(|| Fault {
                 number,
                 time_us: event.time_us,
-                label: event
-                    .detail
-                    .map_or_else(|| event.kind.to_string(), |detail| detail.to_string()),
+                label: event.detail.map_or_else(|| event.kind.to_string(), |detail| detail.to_string()),
             });
         }
     }
@@ -163,11 +142,8 @@ impl Summarizer {
     pub(crate) fn finish(self, repetition: u32, timeline: &Timeline) -> (RepetitionSummary, Vec<LatencyLog>) {
         let mut statistics = Vec::new();
         // Leaves come in the order in which calls end; the summary's order is the plan's, then the policies'.
-        let mut leaves: Vec<Leaf> = self
-            .leaves
-            .into_iter()
-            .filter(|leaf| self.phases[leaf.phase].measure)
-            .collect();
+        let mut leaves: Vec<Leaf> =
+            self.leaves.into_iter().filter(|leaf| self.phases[leaf.phase].measure).collect();
         leaves.sort_by(|a, b| (a.phase, &a.policy).cmp(&(b.phase, &b.policy)));
 
         if let Some((first, rest)) = leaves.split_first() {
@@ -184,15 +160,10 @@ impl Summarizer {
             let Phase { name, window, .. } = &self.phases[first.phase];
             let mut whole = first.stats.clone();
             rest.iter().for_each(|leaf| whole.merge(&leaf.stats));
-            whole.collect(
-                &mut Collector::new(&mut statistics, format!("phase={name}")),
-                *window,
-                false,
-            );
+            whole.collect(&mut Collector::new(&mut statistics, format!("phase={name}")), *window, false);
             for leaf in of_phase {
                 let group = format!("phase={name} policy={}", leaf.policy);
-                leaf.stats
-                    .collect(&mut Collector::new(&mut statistics, group), *window, false);
+                leaf.stats.collect(&mut Collector::new(&mut statistics, group), *window, false);
             }
         }
 
@@ -209,11 +180,7 @@ impl Summarizer {
 
         let faults: Vec<Fault> = self.faults.into_values().collect();
         for fault in &faults {
-            let before = faults
-                .iter()
-                .map(|other| other.time_us)
-                .filter(|time| *time < fault.time_us)
-                .max();
+            let before = faults.iter().map(|other| other.time_us).filter(|time| *time < fault.time_us).max();
             Collector::new(&mut statistics, format!("fault={}", fault.number)).add(
                 "recovery",
                 "time",
@@ -234,13 +201,6 @@ impl Summarizer {
                 })
             })
             .collect();
-        (
-            RepetitionSummary {
-                repetition,
-                statistics,
-                faults,
-            },
-            logs,
-        )
+        (RepetitionSummary { repetition, statistics, faults }, logs)
     }
 }

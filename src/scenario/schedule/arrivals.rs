@@ -63,35 +63,20 @@ impl<'a> Cursor<'a> {
                 last: flow.start,
                 index: 0,
             },
-            Arrivals::Every { interval } => Source::Every {
-                interval: *interval,
-                index: 0,
-            },
-            Arrivals::Clients { clients, .. } => Source::Clients {
-                client: 0,
-                clients: *clients,
-            },
-            Arrivals::Azure2019 {
-                speedup,
-                within_minute,
-                ..
-            } => Source::Minutes(Minutes::new(flow, *speedup, *within_minute, draws)),
+            Arrivals::Every { interval } => Source::Every { interval: *interval, index: 0 },
+            Arrivals::Clients { clients, .. } => Source::Clients { client: 0, clients: *clients },
+            Arrivals::Azure2019 { speedup, within_minute, .. } => {
+                Source::Minutes(Minutes::new(flow, *speedup, *within_minute, draws))
+            }
             Arrivals::Azure2021 { speedup, .. } => {
                 let calls = match &flow.traced {
                     Traced::Calls { calls, .. } => calls.iter(),
                     Traced::None | Traced::Minutes(_) => [].iter(),
                 };
-                Source::Recorded {
-                    calls,
-                    speedup: *speedup,
-                }
+                Source::Recorded { calls, speedup: *speedup }
             }
         };
-        let mut cursor = Cursor {
-            source,
-            left: flow.calls.unwrap_or(u64::MAX),
-            next: None,
-        };
+        let mut cursor = Cursor { source, left: flow.calls.unwrap_or(u64::MAX), next: None };
         cursor.advance(flow, draws);
         cursor
     }
@@ -112,10 +97,7 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, flow: &Flow<'a>, draws: Draws) {
         self.next = match self.left {
             0 => None,
-            _ => self
-                .source
-                .next(flow, draws)
-                .filter(|arrival| arrival.at < flow.end),
+            _ => self.source.next(flow, draws).filter(|arrival| arrival.at < flow.end),
         };
     }
 }
@@ -123,42 +105,20 @@ impl<'a> Cursor<'a> {
 impl Source<'_> {
     fn next(&mut self, flow: &Flow<'_>, draws: Draws) -> Option<Arrival> {
         match self {
-            Source::Poisson {
-                gaps,
-                stream,
-                last,
-                index,
-            } => {
+            Source::Poisson { gaps, stream, last, index } => {
                 *last = last.saturating_add(seconds(gaps.sample(stream)));
-                Some(Arrival {
-                    at: *last,
-                    lane: 0,
-                    index: count(index)?,
-                    duration: None,
-                })
+                Some(Arrival { at: *last, lane: 0, index: count(index)?, duration: None })
             }
             Source::Every { interval, index } => {
-                let at = flow
-                    .start
-                    .saturating_add(interval.saturating_mul(i64::from(*index)));
-                Some(Arrival {
-                    at,
-                    lane: 0,
-                    index: count(index)?,
-                    duration: None,
-                })
+                let at = flow.start.saturating_add(interval.saturating_mul(i64::from(*index)));
+                Some(Arrival { at, lane: 0, index: count(index)?, duration: None })
             }
             Source::Clients { client, clients } => {
                 while *client < *clients {
                     let lane = *client;
                     *client += 1;
                     if flow.quota(lane) != Some(0) {
-                        return Some(Arrival {
-                            at: flow.start,
-                            lane,
-                            index: 0,
-                            duration: None,
-                        });
+                        return Some(Arrival { at: flow.start, lane, index: 0, duration: None });
                     }
                 }
                 None
@@ -171,12 +131,7 @@ impl Source<'_> {
                 calls.find_map(|call| {
                     let lane = lanes.get(call.function as usize).copied().flatten()?;
                     let at = flow.start.saturating_add(call.start.mul_f64(1.0 / *speedup));
-                    Some(Arrival {
-                        at,
-                        lane,
-                        index: call.number,
-                        duration: Some(call.duration),
-                    })
+                    Some(Arrival { at, lane, index: call.number, duration: Some(call.duration) })
                 })
             }
         }
@@ -216,21 +171,13 @@ struct Lane {
 
 impl Minutes {
     fn new(flow: &Flow<'_>, speedup: f64, process: Process, draws: Draws) -> Self {
-        let mut minutes = Minutes {
-            lanes: Vec::new(),
-            heap: BinaryHeap::new(),
-            speedup,
-            process,
-        };
+        let mut minutes = Minutes { lanes: Vec::new(), heap: BinaryHeap::new(), speedup, process };
         let Traced::Minutes(lanes) = &flow.traced else {
             return minutes;
         };
         for (number, traced) in lanes.iter().enumerate() {
             let offset = draws.stream(purpose::OFFSET, traced.base).unit();
-            minutes.lanes.push(Lane {
-                offset,
-                ..Lane::default()
-            });
+            minutes.lanes.push(Lane { offset, ..Lane::default() });
             minutes.place(number as u32, traced, flow.start, draws);
         }
         minutes
@@ -243,23 +190,13 @@ impl Minutes {
         let Reverse((at, lane)) = self.heap.pop()?;
         let index = count(&mut self.lanes[lane as usize].index)?;
         self.place(lane, &lanes[lane as usize], flow.start, draws);
-        Some(Arrival {
-            at,
-            lane,
-            index,
-            duration: None,
-        })
+        Some(Arrival { at, lane, index, duration: None })
     }
 
     /// Finds the next call of `lane` and puts it on the heap, if there is one.
     fn place(&mut self, number: u32, traced: &MinuteLane<'_>, start: Time, draws: Draws) {
         let lane = &mut self.lanes[number as usize];
-        if traced
-            .row
-            .counts
-            .get(lane.entry)
-            .is_some_and(|(_, count)| lane.placed >= *count)
-        {
+        if traced.row.counts.get(lane.entry).is_some_and(|(_, count)| lane.placed >= *count) {
             (lane.entry, lane.placed, lane.passed) = (lane.entry + 1, 0, 0.0);
         }
         let Some((minute, count)) = traced.row.counts.get(lane.entry).copied() else {
@@ -270,9 +207,7 @@ impl Minutes {
             // The least of as many uniform values in what is left of the minute as calls are left in it: so the calls
             // come in order, as a Poisson process with this many calls in the minute has them.
             Process::Poisson => {
-                let u = draws
-                    .stream_at(purpose::MINUTE, traced.base, lane.index)
-                    .unit_positive();
+                let u = draws.stream_at(purpose::MINUTE, traced.base, lane.index).unit_positive();
                 let left = f64::from(count - lane.placed);
                 1.0 - (1.0 - lane.passed) * libm::pow(u, 1.0 / left)
             }

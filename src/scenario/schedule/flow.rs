@@ -2,7 +2,7 @@
 
 use super::choice::Choice;
 use super::functions::Sizes;
-use super::{CallKey, CallKind, Population, ScheduleError, closed, law, purpose};
+use super::{CallKey, CallKind, Population, ScheduleError, closed, purpose};
 use crate::draws::{Distribution, Draws, Stream};
 use crate::key::Key;
 use crate::scenario::schema::{
@@ -30,8 +30,8 @@ pub(super) struct Flow<'a> {
     /// By rank; empty for all nodes.
     entries: Vec<u32>,
     entry: Choice,
-    sizes: Sizes,
-    think: Option<[Distribution; 2]>,
+    sizes: Sizes<'a>,
+    think: Option<[&'a Distribution; 2]>,
 }
 
 /// The functions of a trace, where calls come from one. A lane each.
@@ -85,8 +85,8 @@ struct Common<'a> {
     functions: &'a [FunctionRange],
     popularity: Popularity,
     entry: &'a Entry,
-    request: Option<&'a crate::scenario::schema::Distribution>,
-    response: Option<&'a crate::scenario::schema::Distribution>,
+    request: Option<&'a Distribution>,
+    response: Option<&'a Distribution>,
 }
 
 impl<'a> Flow<'a> {
@@ -136,15 +136,8 @@ impl<'a> Flow<'a> {
     }
 
     fn new(place: &Place<'a, '_>, common: Common<'a>) -> Result<Self, ScheduleError> {
-        let Common {
-            name, kind, arrivals, ..
-        } = common;
-        let label = format!("phase `{name}`");
-        let weights = |source| ScheduleError::Weights {
-            place: label.clone(),
-            source,
-        };
-        let law = |distribution: &_| law(distribution, || label.clone());
+        let Common { name, kind, arrivals, .. } = common;
+        let weights = |source| ScheduleError::Weights { place: format!("phase `{name}`"), source };
 
         let (what, value) = match arrivals {
             Arrivals::Poisson { rate } => ("rate", *rate),
@@ -155,17 +148,11 @@ impl<'a> Flow<'a> {
             }
         };
         if !(value > 0.0 && value.is_finite()) {
-            return Err(ScheduleError::Arrivals {
-                phase: name.to_owned(),
-                what,
-                value,
-            });
+            return Err(ScheduleError::Arrivals { phase: name.to_owned(), what, value });
         }
         let functions = expand(common.functions, place.scenario.function_count(), name)?;
         if functions.is_empty() {
-            return Err(ScheduleError::NoFunction {
-                phase: name.to_owned(),
-            });
+            return Err(ScheduleError::NoFunction { phase: name.to_owned() });
         }
         let popularity = Choice::new(functions.len(), common.popularity).map_err(weights)?;
 
@@ -178,9 +165,7 @@ impl<'a> Flow<'a> {
             (entries, count)
         };
         if count == 0 {
-            return Err(ScheduleError::NoEntry {
-                phase: name.to_owned(),
-            });
+            return Err(ScheduleError::NoEntry { phase: name.to_owned() });
         }
         let entry = Choice::new(count, common.entry.popularity).map_err(weights)?;
 
@@ -191,11 +176,9 @@ impl<'a> Flow<'a> {
         let base = Key::hash(format!("{word}/{name}").as_bytes()).prefix();
         let traced = Traced::new(place, arrivals, base, name)?;
         let think = match arrivals {
-            Arrivals::Clients {
-                think_time,
-                think_after_failure,
-                ..
-            } => Some([law(think_time)?, law(think_after_failure)?]),
+            Arrivals::Clients { think_time, think_after_failure, .. } => {
+                Some([think_time, think_after_failure])
+            }
             _ => None,
         };
         Ok(Flow {
@@ -211,10 +194,7 @@ impl<'a> Flow<'a> {
             popularity,
             entries,
             entry,
-            sizes: Sizes {
-                request: common.request.map(law).transpose()?,
-                response: common.response.map(law).transpose()?,
-            },
+            sizes: Sizes { request: common.request, response: common.response },
             think,
         })
     }
@@ -250,16 +230,11 @@ impl<'a> Flow<'a> {
     /// Where a call enters: a client stays at its node, else by a draw for each call.
     pub(super) fn entry(&self, lane: u32, stream: &mut Stream, draws: Draws) -> u32 {
         let rank = if closed(self.arrivals) {
-            self.entry
-                .sample(&mut draws.stream(purpose::CLIENT, self.lane(lane)))
+            self.entry.sample(&mut draws.stream(purpose::CLIENT, self.lane(lane)))
         } else {
             self.entry.sample(stream)
         };
-        if self.entries.is_empty() {
-            rank
-        } else {
-            self.entries[rank as usize]
-        }
+        if self.entries.is_empty() { rank } else { self.entries[rank as usize] }
     }
 
     /// The service times that a trace gives to a lane.
@@ -270,15 +245,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    pub(super) fn sizes(&self) -> &Sizes {
-        &self.sizes
+    pub(super) fn sizes(&self) -> Sizes<'a> {
+        self.sizes
     }
 
     /// The time between a completion and the client's next call; `None` in an open loop.
-    pub(super) fn think(&self, ok: bool) -> Option<&Distribution> {
-        self.think
-            .as_ref()
-            .map(|[success, failure]| if ok { success } else { failure })
+    pub(super) fn think(&self, ok: bool) -> Option<&'a Distribution> {
+        self.think.map(|[success, failure]| if ok { success } else { failure })
     }
 
     /// How many calls a client may make; `None` in an open loop or for a client that does not exist.
@@ -299,13 +272,8 @@ impl<'a> Flow<'a> {
     /// How a call is run, where its function says `policy`.
     pub(super) fn kind(&self, policy: AnycallPolicy) -> CallKind {
         match self.kind {
-            Kind::Any(calls) => CallKind::Anycall {
-                policy: calls.policy.unwrap_or(policy),
-            },
-            Kind::Many(calls, policy) => CallKind::Manycall {
-                policy,
-                items: calls.items,
-            },
+            Kind::Any(calls) => CallKind::Anycall { policy: calls.policy.unwrap_or(policy) },
+            Kind::Many(calls, policy) => CallKind::Manycall { policy, items: calls.items },
         }
     }
 
@@ -339,32 +307,18 @@ impl<'a> Traced<'a> {
         base: u64,
         phase: &str,
     ) -> Result<Self, ScheduleError> {
-        let missing = |path: &str| ScheduleError::NoTrace {
-            path: path.to_owned(),
-        };
+        let missing = |path: &str| ScheduleError::NoTrace { path: path.to_owned() };
         let empty = |path: &str, sample| ScheduleError::EmptySample {
             phase: phase.to_owned(),
             path: path.to_owned(),
             sample,
         };
         // A multiplication spreads the hash, so that exclusive or with the flow's leaves no structure.
-        let lane = |id: &str| {
-            base ^ Key::hash(id.as_bytes())
-                .prefix()
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        };
+        let lane = |id: &str| base ^ Key::hash(id.as_bytes()).prefix().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         match arrivals {
             Arrivals::Poisson { .. } | Arrivals::Every { .. } | Arrivals::Clients { .. } => Ok(Traced::None),
-            Arrivals::Azure2019 {
-                invocations: file,
-                durations,
-                sample,
-                ..
-            } => {
-                let trace = place
-                    .traces
-                    .invocations(file)
-                    .ok_or_else(|| missing(&file.path))?;
+            Arrivals::Azure2019 { invocations: file, durations, sample, .. } => {
+                let trace = place.traces.invocations(file).ok_or_else(|| missing(&file.path))?;
                 let durations = match durations {
                     Some(file) => Some(place.traces.durations(file).ok_or_else(|| missing(&file.path))?),
                     None => None,
@@ -376,9 +330,7 @@ impl<'a> Traced<'a> {
                     .map(|row| MinuteLane {
                         row,
                         base: lane(&row.id),
-                        law: durations
-                            .and_then(|durations| durations.of(&row.id))
-                            .map(|row| &row.law),
+                        law: durations.and_then(|durations| durations.of(&row.id)).map(|row| &row.law),
                     })
                     .collect();
                 if lanes.is_empty() {
@@ -402,11 +354,7 @@ impl<'a> Traced<'a> {
                 if bases.is_empty() {
                     return Err(empty(&file.path, *sample));
                 }
-                Ok(Traced::Calls {
-                    calls: &trace.calls,
-                    lanes,
-                    bases,
-                })
+                Ok(Traced::Calls { calls: &trace.calls, lanes, bases })
             }
         }
     }
@@ -419,11 +367,7 @@ fn expand(ranges: &[FunctionRange], functions: u32, phase: &str) -> Result<Vec<u
         let end = range.first.saturating_add(range.count);
         if end > functions {
             let function = range.first.max(functions);
-            return Err(ScheduleError::UnknownFunction {
-                phase: phase.to_owned(),
-                function,
-                functions,
-            });
+            return Err(ScheduleError::UnknownFunction { phase: phase.to_owned(), function, functions });
         }
         expanded.extend(range.first..end);
     }

@@ -1,41 +1,10 @@
 //! What a call of each function costs.
 
-use super::{ScheduleError, Work, law, seconds};
+use super::{Demand, ScheduleError, seconds};
 use crate::draws::{Distribution, Stream};
 use crate::scenario::schema::{self, AnycallPolicy, Scenario, ServiceTime};
 use crate::scenario::trace::{Durations, Traces};
 use crate::time::Duration;
-
-impl schema::Distribution {
-    /// The law to sample from, if its parameters are possible.
-    pub fn law(&self) -> Result<Distribution, crate::draws::DistributionError> {
-        match self {
-            schema::Distribution::Constant(value) => Distribution::Constant(*value),
-            schema::Distribution::Uniform { low, high } => Distribution::Uniform {
-                low: *low,
-                high: *high,
-            },
-            schema::Distribution::Exponential { mean } => Distribution::Exponential { mean: *mean },
-            schema::Distribution::Normal { mean, sd } => Distribution::Normal { mean: *mean, sd: *sd },
-            schema::Distribution::LogNormal { median, sigma } => Distribution::LogNormal {
-                median: *median,
-                sigma: *sigma,
-            },
-            schema::Distribution::Weibull { scale, shape } => Distribution::Weibull {
-                scale: *scale,
-                shape: *shape,
-            },
-            schema::Distribution::Pareto { scale, shape } => Distribution::Pareto {
-                scale: *scale,
-                shape: *shape,
-            },
-            schema::Distribution::Empirical { quantiles } => {
-                Distribution::Empirical(quantiles.as_slice().into())
-            }
-        }
-        .checked()
-    }
-}
 
 /// The functions of a scenario with their laws.
 #[derive(Debug)]
@@ -49,23 +18,21 @@ struct Definition<'a> {
     /// The index of its first copy.
     first: u32,
     service: Service<'a>,
-    request: Distribution,
-    response: Distribution,
     policy: AnycallPolicy,
     idempotent: bool,
 }
 
 #[derive(Debug)]
 enum Service<'a> {
-    Drawn(Distribution),
+    Drawn(&'a Distribution),
     Trace(&'a Durations),
 }
 
 /// Laws that a phase puts in the place of its functions'.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sizes {
-    pub(super) request: Option<Distribution>,
-    pub(super) response: Option<Distribution>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes<'a> {
+    pub(super) request: Option<&'a Distribution>,
+    pub(super) response: Option<&'a Distribution>,
 }
 
 impl<'a> Functions<'a> {
@@ -73,15 +40,12 @@ impl<'a> Functions<'a> {
         let mut first = 0u32;
         let mut definitions = Vec::with_capacity(scenario.functions.len());
         for schema in &scenario.functions {
-            let place = || format!("function `{}`", schema.name);
             let service = match &schema.service_time {
-                ServiceTime::Drawn(distribution) => Service::Drawn(law(distribution, place)?),
+                ServiceTime::Drawn(distribution) => Service::Drawn(distribution),
                 ServiceTime::Trace { file } => match traces.durations(file) {
                     Some(durations) => Service::Trace(durations),
                     None => {
-                        return Err(ScheduleError::NoTrace {
-                            path: file.path.clone(),
-                        });
+                        return Err(ScheduleError::NoTrace { path: file.path.clone() });
                     }
                 },
             };
@@ -89,8 +53,6 @@ impl<'a> Functions<'a> {
                 schema,
                 first,
                 service,
-                request: law(&schema.request, place)?,
-                response: law(&schema.response, place)?,
                 policy: schema.policy.unwrap_or(scenario.faas.policy),
                 idempotent: schema.idempotent.unwrap_or(scenario.faas.idempotent),
             });
@@ -101,9 +63,7 @@ impl<'a> Functions<'a> {
 
     /// The definition of function `index`, which exists: flows check theirs when they are made.
     fn definition(&self, index: u32) -> &Definition<'a> {
-        let after = self
-            .definitions
-            .partition_point(|definition| definition.first <= index);
+        let after = self.definitions.partition_point(|definition| definition.first <= index);
         &self.definitions[after - 1]
     }
 
@@ -122,33 +82,27 @@ impl<'a> Functions<'a> {
         self.definition(function).idempotent
     }
 
-    /// One call's work. `draw` gives the stream of attribute 0 to 3; `traced` is the law of its service time, where a trace gives it.
-    pub(super) fn work(
+    /// One call's demand. `draw` gives the stream of attribute 0 to 3; `traced` is the law of its service time, where a trace gives it.
+    pub(super) fn demand(
         &self,
-        sizes: &Sizes,
+        sizes: Sizes<'_>,
         function: u32,
         traced: Option<&Distribution>,
         draw: impl Fn(u32) -> Stream,
-    ) -> Work {
+    ) -> Demand {
         let definition = self.definition(function);
         let service = traced.or(match &definition.service {
-            Service::Drawn(law) => Some(law),
+            Service::Drawn(law) => Some(*law),
             Service::Trace(durations) => {
                 // A trace that was read has a row.
                 let row = (function - definition.first) as usize % durations.rows.len().max(1);
                 durations.rows.get(row).map(|row| &row.law)
             }
         });
-        Work {
+        Demand {
             service_time: service.map_or(Duration::ZERO, |law| seconds(law.sample(&mut draw(0)))),
-            request_bytes: bytes(
-                sizes.request.as_ref().unwrap_or(&definition.request),
-                &mut draw(1),
-            ),
-            response_bytes: bytes(
-                sizes.response.as_ref().unwrap_or(&definition.response),
-                &mut draw(2),
-            ),
+            request_bytes: bytes(sizes.request.unwrap_or(&definition.schema.request), &mut draw(1)),
+            response_bytes: bytes(sizes.response.unwrap_or(&definition.schema.response), &mut draw(2)),
             fails: definition.schema.failure_share > 0.0 && draw(3).chance(definition.schema.failure_share),
         }
     }

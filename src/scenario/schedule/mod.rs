@@ -25,7 +25,7 @@ pub use population::Population;
 
 use super::schema::{AnycallPolicy, Arrivals, ManycallPolicy, Scenario};
 use super::trace::Traces;
-use crate::draws::{Distribution, DistributionError, Draws, Purpose, WeightError};
+use crate::draws::{Draws, Purpose, WeightError};
 use crate::time::{Duration, Time};
 use arrivals::Cursor;
 use flow::Flow;
@@ -77,6 +77,14 @@ pub struct CallId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallKey(pub u64);
 
+impl CallKey {
+    /// The number for draws that belong to item `item` (from 0) of the manycall with this key.
+    pub fn item(self, item: u32) -> CallKey {
+        // An odd factor keeps the items apart, and far from the manycall's neighbours.
+        CallKey(self.0 ^ (u64::from(item) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+}
+
 /// A call, or a manycall, that is due at an instant.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ScheduledCall {
@@ -93,7 +101,7 @@ pub struct ScheduledCall {
     /// The node that takes it, by index.
     pub entry: u32,
     /// What is asked of the function; of a manycall nothing, its items say.
-    pub work: Work,
+    pub demand: Demand,
     /// When it fails if it is not done, counted from `at`; of a manycall that of each item, `None`: never.
     pub deadline: Option<Duration>,
     /// Whether an attempt that may have started may be repeated.
@@ -121,7 +129,7 @@ pub enum CallKind {
 
 /// What a call, or an item of a manycall, asks of the function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Work {
+pub struct Demand {
     /// The request's body in bytes; at most 2^50.
     pub request_bytes: u64,
     /// The response's body in bytes; at most 2^50.
@@ -190,14 +198,6 @@ pub enum ScheduleError {
         /// The function.
         function: String,
     },
-    /// A law with impossible parameters.
-    #[error("{place}: {source}")]
-    Distribution {
-        /// Whose.
-        place: String,
-        /// What is wrong.
-        source: DistributionError,
-    },
     /// A popularity or share that nothing can be chosen by.
     #[error("{place}: {source}")]
     Weights {
@@ -221,7 +221,10 @@ pub enum ScheduleError {
 /// The calls of one repetition, by time: an iterator over what is known in advance (all of an open loop, the first
 /// call of each client of a closed loop), and [`Schedule::after`] for the rest.
 ///
-/// Its memory grows with functions and clients, never with calls. Phases follow each other from time 0; calls that are due at the same
+/// Clients of a closed loop all start with their phase, in the order of their numbers. An open loop draws the entry of each call;
+/// a client draws one and stays there.
+///
+/// Its memory grows with functions, never with calls. Phases follow each other from time 0; calls that are due at the same
 /// instant come anycalls first, then by lane.
 #[derive(Debug)]
 pub struct Schedule<'a> {
@@ -245,43 +248,21 @@ impl<'a> Schedule<'a> {
         let functions = Functions::new(scenario, traces)?;
         if scenario.phases.len() > usize::from(u16::MAX) {
             let (found, max) = (scenario.phases.len(), usize::from(u16::MAX));
-            return Err(ScheduleError::TooMany {
-                what: "phases",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "phases", found, max });
         }
         let mut flows = Vec::with_capacity(scenario.phases.len());
         let mut start = Time::ZERO;
         for phase in &scenario.phases {
             let end = start.saturating_add(phase.duration);
-            let at = flow::Place {
-                scenario,
-                traces,
-                population,
-                start,
-                end,
-            };
-            let anycalls = phase
-                .anycall
-                .as_ref()
-                .map(|calls| Flow::anycalls(&at, phase, calls))
-                .transpose()?;
-            let manycalls = phase
-                .manycall
-                .as_ref()
-                .map(|calls| Flow::manycalls(&at, phase, calls))
-                .transpose()?;
+            let at = flow::Place { scenario, traces, population, start, end };
+            let anycalls =
+                phase.anycall.as_ref().map(|calls| Flow::anycalls(&at, phase, calls)).transpose()?;
+            let manycalls =
+                phase.manycall.as_ref().map(|calls| Flow::manycalls(&at, phase, calls)).transpose()?;
             flows.push([anycalls, manycalls]);
             start = end;
         }
-        let mut schedule = Schedule {
-            draws,
-            functions,
-            flows,
-            phase: 0,
-            cursors: [None, None],
-        };
+        let mut schedule = Schedule { draws, functions, flows, phase: 0, cursors: [None, None] };
         schedule.open();
         Ok(schedule)
     }
@@ -303,28 +284,22 @@ impl<'a> Schedule<'a> {
             return None;
         }
         let think = flow.think(ok)?;
-        let mut stream = self
-            .draws
-            .stream(purpose::THINK, flow.key(done.lane, done.index).0);
-        let at = completed_at
-            .max(flow.start)
-            .saturating_add(seconds(think.sample(&mut stream)));
+        let mut stream = self.draws.stream(purpose::THINK, flow.key(done.lane, done.index).0);
+        let at = completed_at.max(flow.start).saturating_add(seconds(think.sample(&mut stream)));
         (at < flow.end).then(|| self.call(flow, CallId { index, ..done }, at, None))
     }
 
     /// What item `item` (from 0) of the manycall `map` asks of its function.
-    pub fn item(&self, map: &ScheduledCall, item: u32) -> Work {
+    pub fn item(&self, map: &ScheduledCall, item: u32) -> Demand {
         match self.flow(map.id) {
             Some(flow) => {
                 // Four blocks an item; the schema's ten million items stay far below the counter's 2^32.
                 let draw = |attribute| {
-                    self.draws
-                        .stream_at(purpose::ITEM, map.key.0, item.wrapping_mul(4) + attribute)
+                    self.draws.stream_at(purpose::ITEM, map.key.0, item.wrapping_mul(4) + attribute)
                 };
-                self.functions
-                    .work(flow.sizes(), map.function, flow.law(map.id.lane), draw)
+                self.functions.demand(flow.sizes(), map.function, flow.law(map.id.lane), draw)
             }
-            None => Work::default(),
+            None => Demand::default(),
         }
     }
 
@@ -350,12 +325,10 @@ impl<'a> Schedule<'a> {
         let key = flow.key(id.lane, id.index);
         let draw = |attribute| self.draws.stream_at(purpose::CALL, key.0, attribute);
         let function = flow.function(id.lane, &mut draw(4));
-        let mut work = Work::default();
+        let mut demand = Demand::default();
         if !id.many {
-            work = self
-                .functions
-                .work(flow.sizes(), function, flow.law(id.lane), draw);
-            work.service_time = recorded.unwrap_or(work.service_time);
+            demand = self.functions.demand(flow.sizes(), function, flow.law(id.lane), draw);
+            demand.service_time = recorded.unwrap_or(demand.service_time);
         }
         ScheduledCall {
             id,
@@ -364,11 +337,9 @@ impl<'a> Schedule<'a> {
             kind: flow.kind(self.functions.policy(function)),
             function,
             entry: flow.entry(id.lane, &mut draw(5), self.draws),
-            work,
+            demand,
             deadline: flow.deadline(self.functions.timeout(function)),
-            idempotent: flow
-                .idempotent()
-                .unwrap_or_else(|| self.functions.idempotent(function)),
+            idempotent: flow.idempotent().unwrap_or_else(|| self.functions.idempotent(function)),
             cold: flow.cold(),
         }
     }
@@ -383,12 +354,7 @@ impl Iterator for Schedule<'_> {
         let [anycalls, manycalls] = self.flows.get(self.phase)?;
         let flow = if many { manycalls } else { anycalls }.as_ref()?;
         let arrival = self.cursors[usize::from(many)].as_mut()?.take(flow, self.draws)?;
-        let id = CallId {
-            phase: self.phase as u16,
-            many,
-            lane: arrival.lane,
-            index: arrival.index,
-        };
+        let id = CallId { phase: self.phase as u16, many, lane: arrival.lane, index: arrival.index };
         let call = self.call(flow, id, arrival.at, arrival.duration);
         if self.next_at().is_none() {
             self.phase += 1;
@@ -401,17 +367,6 @@ impl Iterator for Schedule<'_> {
 /// A drawn number of seconds as a duration, at most 10^9 s, so that sums with instants stay far from overflow.
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds.min(1e9))
-}
-
-/// The law that a scenario's distribution stands for.
-fn law(
-    distribution: &super::schema::Distribution,
-    place: impl FnOnce() -> String,
-) -> Result<Distribution, ScheduleError> {
-    distribution.law().map_err(|source| ScheduleError::Distribution {
-        place: place(),
-        source,
-    })
 }
 
 /// Whether calls of these arrivals are made by clients.

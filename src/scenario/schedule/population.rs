@@ -63,11 +63,7 @@ impl Population {
 
     /// The region of `node`, an index into [`Population::regions`]; `None` where it has none.
     pub fn region(&self, node: u32) -> Option<u32> {
-        self.regions
-            .get(node as usize)
-            .copied()
-            .filter(|region| *region != NOWHERE)
-            .map(u32::from)
+        self.regions.get(node as usize).copied().filter(|region| *region != NOWHERE).map(u32::from)
     }
 
     /// The names of the regions: those of the latency model in its order, then those that only classes name.
@@ -83,37 +79,7 @@ impl Population {
     /// The nodes that `selector` means, ascending. Where it takes some of a pool, `label` says for what: the same label
     /// takes the same nodes, and a larger number contains a smaller one; different labels are independent.
     pub fn select(&self, selector: &Selector, label: &str) -> Vec<u32> {
-        let pool = match &selector.from {
-            Pool::All => None,
-            Pool::Nodes(ranges) => Some(self.ranges(ranges)),
-            Pool::Class(class) => Some(
-                (0..self.nodes)
-                    .filter(|node| self.class(*node) == *class)
-                    .collect(),
-            ),
-            Pool::Region(name) => {
-                let region = self
-                    .region_names
-                    .iter()
-                    .position(|known| known == name)
-                    .map(|at| at as u32);
-                Some(match region {
-                    Some(_) => (0..self.nodes)
-                        .filter(|node| self.region(*node) == region)
-                        .collect(),
-                    None => Vec::new(),
-                })
-            }
-            Pool::Function(ranges) => Some(self.hosts(ranges)),
-        };
-        let len = pool.as_ref().map_or(self.nodes, |pool| pool.len() as u32);
-        let taken = self.take(selector.take, len, label);
-        match (pool, taken) {
-            (None, None) => (0..self.nodes).collect(),
-            (None, Some(taken)) => taken.into_iter().collect(),
-            (Some(pool), None) => pool,
-            (Some(pool), Some(taken)) => taken.into_iter().map(|at| pool[at as usize]).collect(),
-        }
+        self.take(self.pool(&selector.from).as_deref(), selector.take, label)
     }
 
     /// The nodes of fault `index` of the scenario; of a partition a list for each group, and a node is in the first
@@ -124,9 +90,7 @@ impl Population {
         };
         let word = action(&fault.action);
         let before = scenario.faults[..index].iter();
-        let same = before
-            .filter(|other| other.at == fault.at && action(&other.action) == word)
-            .count();
+        let same = before.filter(|other| other.at == fault.at && action(&other.action) == word).count();
         let label = format!("fault/{word}/{}/{same}", fault.at.as_nanos());
         match &fault.action {
             FaultAction::Kill { nodes, .. }
@@ -149,22 +113,38 @@ impl Population {
         }
     }
 
-    /// Which positions of a pool of `len` are taken; `None`: all.
+    /// The nodes of a pool, ascending; `None`: all.
+    fn pool(&self, pool: &Pool) -> Option<Vec<u32>> {
+        match pool {
+            Pool::All => None,
+            Pool::Nodes(ranges) => Some(self.ranges(ranges)),
+            Pool::Class(class) => Some((0..self.nodes).filter(|node| self.class(*node) == *class).collect()),
+            Pool::Region(name) => {
+                let region = self.region_names.iter().position(|known| known == name).map(|at| at as u32);
+                Some(match region {
+                    Some(_) => (0..self.nodes).filter(|node| self.region(*node) == region).collect(),
+                    None => Vec::new(),
+                })
+            }
+            Pool::Function(ranges) => Some(self.hosts(ranges)),
+        }
+    }
+
+    /// As many nodes of a pool (`None`: of all) as `take` says, ascending.
     ///
     /// Draw j of the label chooses a position by consistent hashing, until enough are chosen.
-    fn take(&self, take: Take, len: u32, label: &str) -> Option<BTreeSet<u32>> {
+    fn take(&self, pool: Option<&[u32]>, take: Take, label: &str) -> Vec<u32> {
+        let len = pool.map_or(self.nodes, |pool| pool.len() as u32);
         let wanted = match take {
             Take::All => len,
             Take::Share(share) => (libm::round(share * f64::from(len)) as u32).max(1),
             Take::Count(count) => count,
         };
         if wanted >= len {
-            return None;
+            return pool.map_or_else(|| (0..self.nodes).collect(), <[u32]>::to_vec);
         }
         let mut taken = BTreeSet::new();
-        let mut stream = self
-            .draws
-            .stream(purpose::SELECT, Key::hash(label.as_bytes()).prefix());
+        let mut stream = self.draws.stream(purpose::SELECT, Key::hash(label.as_bytes()).prefix());
         // To take all but one of n takes about n ln n draws; the bound is far above, for the sake of having one.
         for _ in 0..200 * u64::from(len) {
             if taken.len() as u64 >= u64::from(wanted) {
@@ -172,7 +152,10 @@ impl Population {
             }
             taken.insert(jump(stream.next_u64(), len));
         }
-        Some(taken)
+        match pool {
+            None => taken.into_iter().collect(),
+            Some(pool) => taken.into_iter().map(|at| pool[at as usize]).collect(),
+        }
     }
 
     /// Exactly as many nodes of each class as it counts, by the order of a draw for each node.
@@ -189,12 +172,7 @@ impl Population {
             return Ok(());
         }
         let mut order: Vec<(u64, u32)> = (0..self.nodes)
-            .map(|node| {
-                (
-                    self.draws.stream(purpose::CLASS, u64::from(node)).next_u64(),
-                    node,
-                )
-            })
+            .map(|node| (self.draws.stream(purpose::CLASS, u64::from(node)).next_u64(), node))
             .collect();
         order.sort_unstable();
         // Counts that do not add up leave the rest in the last class.
@@ -214,48 +192,32 @@ impl Population {
         if let Latency::Regions(regions) = &scenario.network.latency {
             self.region_names.clone_from(&regions.names);
             weights = Some(Weighted::new(regions.weights.iter().copied()).map_err(|source| {
-                ScheduleError::Weights {
-                    place: "weights of the regions".to_owned(),
-                    source,
-                }
+                ScheduleError::Weights { place: "weights of the regions".to_owned(), source }
             })?);
         }
         let mut of_class = Vec::with_capacity(scenario.node_classes.len());
         for class in &scenario.node_classes {
             of_class.push(class.region.as_ref().map(|name| {
-                self.region_names
-                    .iter()
-                    .position(|known| known == name)
-                    .unwrap_or_else(|| {
-                        self.region_names.push(name.clone());
-                        self.region_names.len() - 1
-                    })
+                self.region_names.iter().position(|known| known == name).unwrap_or_else(|| {
+                    self.region_names.push(name.clone());
+                    self.region_names.len() - 1
+                })
             }));
         }
         if self.region_names.len() >= usize::from(NOWHERE) {
             let (found, max) = (self.region_names.len(), usize::from(NOWHERE) - 1);
-            return Err(ScheduleError::TooMany {
-                what: "regions",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "regions", found, max });
         }
         if self.region_names.is_empty() {
             return Ok(());
         }
-        let region = |node: u32| match (
-            of_class.get(self.class(node) as usize).copied().flatten(),
-            &weights,
-        ) {
+        let region = |node: u32| match (of_class.get(self.class(node) as usize).copied().flatten(), &weights)
+        {
             (Some(region), _) => region as u16,
             (None, Some(weights)) => {
                 let region =
                     weights.sample(&mut self.draws.stream(purpose::REGION, u64::from(node))) as usize;
-                if region < self.region_names.len() {
-                    region as u16
-                } else {
-                    NOWHERE
-                }
+                if region < self.region_names.len() { region as u16 } else { NOWHERE }
             }
             (None, None) => NOWHERE,
         };
@@ -269,11 +231,7 @@ impl Population {
         let functions = scenario.function_count();
         if functions > MOST {
             let (found, max) = (functions as usize, MOST as usize);
-            return Err(ScheduleError::TooMany {
-                what: "functions",
-                found,
-                max,
-            });
+            return Err(ScheduleError::TooMany { what: "functions", found, max });
         }
         self.providers = vec![Vec::new(); functions as usize];
         let mut placed = vec![false; functions as usize];
@@ -295,9 +253,10 @@ impl Population {
                     rest.push((first, function));
                     continue;
                 }
+                let pool = self.pool(&function.providers.from);
                 for copy in 0..function.copies {
                     let label = format!("providers/{}", function.copy_name(copy));
-                    let providers = self.select(&function.providers, &label);
+                    let providers = self.take(pool.as_deref(), function.providers.take, &label);
                     self.providers[(first + copy) as usize] = providers;
                     placed[(first + copy) as usize] = true;
                 }
@@ -305,9 +264,7 @@ impl Population {
             if let Some((_, function)) = rest.first()
                 && rest.len() == before
             {
-                return Err(ScheduleError::Cycle {
-                    function: function.name.clone(),
-                });
+                return Err(ScheduleError::Cycle { function: function.name.clone() });
             }
             waiting = rest;
         }
@@ -328,10 +285,8 @@ impl Population {
     /// The providers of these functions, ascending, each once.
     fn hosts(&self, ranges: &[FunctionRange]) -> Vec<u32> {
         let functions = self.providers.len() as u32;
-        let mut nodes: Vec<u32> = expand(ranges, functions)
-            .flat_map(|function| self.providers(function))
-            .copied()
-            .collect();
+        let mut nodes: Vec<u32> =
+            expand(ranges, functions).flat_map(|function| self.providers(function)).copied().collect();
         nodes.sort_unstable();
         nodes.dedup();
         nodes
@@ -340,9 +295,7 @@ impl Population {
 
 /// The functions of these ranges that exist, below `functions`.
 fn expand(ranges: &[FunctionRange], functions: u32) -> impl Iterator<Item = u32> {
-    ranges
-        .iter()
-        .flat_map(move |range| range.first..range.first.saturating_add(range.count).min(functions))
+    ranges.iter().flat_map(move |range| range.first..range.first.saturating_add(range.count).min(functions))
 }
 
 /// What an action is called where its draws are keyed.

@@ -1,56 +1,55 @@
-//! A distribution as the scenario file gives it.
+//! Distributions in JSON.
 
-use serde::{Deserialize, Serialize};
+use crate::draws::Distribution;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
+use std::borrow::Cow;
 
-/// A distribution of non-negative numbers: seconds for durations, bytes for sizes, plain numbers for factors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What JSON holds of a [`Distribution`].
+#[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Distribution {
-    /// Always this value.
+enum Json<'a> {
     Constant(f64),
-    /// Uniform between `low` and `high`.
-    Uniform {
-        /// The least value.
-        low: f64,
-        /// The greatest value, not below `low`.
-        high: f64,
-    },
-    /// Exponential.
-    Exponential {
-        /// The mean, positive.
-        mean: f64,
-    },
-    /// Normal, truncated at zero.
-    Normal {
-        /// The mean before truncation.
-        mean: f64,
-        /// The standard deviation before truncation, not negative.
-        sd: f64,
-    },
-    /// Log-normal.
-    LogNormal {
-        /// The median, positive.
-        median: f64,
-        /// The standard deviation of the logarithm, not negative.
-        sigma: f64,
-    },
-    /// Weibull.
-    Weibull {
-        /// The scale (the 63.2 % quantile), positive.
-        scale: f64,
-        /// The shape, positive; below 1 the hazard falls with age.
-        shape: f64,
-    },
-    /// Pareto (type I).
-    Pareto {
-        /// The least value, positive.
-        scale: f64,
-        /// The tail index, positive; the mean is infinite up to 1.
-        shape: f64,
-    },
-    /// Piecewise linear between quantiles, as measured percentiles give.
-    Empirical {
-        /// (probability, value) pairs, both ascending, from probability 0 to 1.
-        quantiles: Vec<(f64, f64)>,
-    },
+    Uniform { low: f64, high: f64 },
+    Exponential { mean: f64 },
+    Normal { mean: f64, sd: f64 },
+    Lognormal { median: f64, sigma: f64 },
+    Weibull { scale: f64, shape: f64 },
+    Pareto { scale: f64, shape: f64 },
+    Gamma { shape: f64, scale: f64 },
+    Empirical(Cow<'a, [(f64, f64)]>),
+}
+
+impl Serialize for Distribution {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = match *self {
+            Distribution::Constant(value) => Json::Constant(value),
+            Distribution::Uniform { low, high } => Json::Uniform { low, high },
+            Distribution::Exponential { mean } => Json::Exponential { mean },
+            Distribution::Normal { mean, sd } => Json::Normal { mean, sd },
+            Distribution::LogNormal { median, sigma } => Json::Lognormal { median, sigma },
+            Distribution::Weibull { scale, shape } => Json::Weibull { scale, shape },
+            Distribution::Pareto { scale, shape } => Json::Pareto { scale, shape },
+            Distribution::Gamma { shape, scale } => Json::Gamma { shape, scale },
+            Distribution::Empirical(ref points) => Json::Empirical(Cow::Borrowed(points)),
+        };
+        json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Distribution {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let distribution = match Json::deserialize(deserializer)? {
+            Json::Constant(value) => Distribution::Constant(value),
+            Json::Uniform { low, high } => Distribution::Uniform { low, high },
+            Json::Exponential { mean } => Distribution::Exponential { mean },
+            Json::Normal { mean, sd } => Distribution::Normal { mean, sd },
+            Json::Lognormal { median, sigma } => Distribution::LogNormal { median, sigma },
+            Json::Weibull { scale, shape } => Distribution::Weibull { scale, shape },
+            Json::Pareto { scale, shape } => Distribution::Pareto { scale, shape },
+            Json::Gamma { shape, scale } => Distribution::Gamma { shape, scale },
+            Json::Empirical(points) => Distribution::Empirical(points.into_owned().into()),
+        };
+        distribution.checked().map_err(D::Error::custom)
+    }
 }

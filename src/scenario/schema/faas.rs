@@ -1,5 +1,6 @@
 //! The settings of call routing.
 
+use crate::faas::{AnycallPolicy, ManycallPolicy};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -45,42 +46,4 @@ pub struct Faas {
     pub forward_cpu: Duration,
     /// CPU time of handling a protocol message.
     pub message_cpu: Duration,
-}
-
-/// Who runs an anycall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AnycallPolicy {
-    /// The local runtime if it hosts the function and has room, else as `nearest`.
-    LocalFirst,
-    /// The local runtime, never another node.
-    LocalOnly,
-    /// The client calls a provider's runtime directly, past all nodes.
-    Direct,
-    /// The provider with the least smoothed round trip.
-    Nearest,
-    /// The provider with the fewest requests of this node in progress.
-    LeastOutstanding,
-    /// The provider with the least load, by what answers carry.
-    LeastLoaded,
-    /// The less loaded of two providers.
-    PowerOfTwo,
-    /// Any provider.
-    Random,
-    /// One provider after the other.
-    RoundRobin,
-    /// All providers at once, the first answer wins.
-    Race,
-}
-
-/// Who runs the items of a manycall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ManycallPolicy {
-    /// Split at submission.
-    Static,
-    /// The next item goes to who is free.
-    LateBinding,
-    /// `late-binding`, and copies of stragglers.
-    Backup,
 }

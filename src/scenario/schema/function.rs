@@ -51,11 +51,7 @@ pub struct Function {
 impl Function {
     /// The name of copy `copy`.
     pub fn copy_name(&self, copy: u32) -> String {
-        if self.numbered {
-            format!("{}-{copy}", self.name)
-        } else {
-            self.name.clone()
-        }
+        if self.numbered { format!("{}-{copy}", self.name) } else { self.name.clone() }
     }
 }
 

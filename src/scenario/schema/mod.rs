@@ -12,12 +12,14 @@ mod kademlia;
 mod network;
 mod output;
 mod phase;
+mod policy;
 mod select;
 mod serde_time;
 
+pub use crate::draws::Distribution;
+pub use crate::faas::{AnycallPolicy, ManycallPolicy};
 pub use churn::{Churn, Sessions};
-pub use distribution::Distribution;
-pub use faas::{AnycallPolicy, Faas, ManycallPolicy};
+pub use faas::Faas;
 pub use fault::{Fault, FaultAction, Misbehaviour, Partition};
 pub use function::{Function, ServiceTime, Work};
 pub use kademlia::Kademlia;
@@ -96,10 +98,7 @@ pub enum Discovery {
 impl Scenario {
     /// How many functions there are, copies counted.
     pub fn function_count(&self) -> u32 {
-        self.functions
-            .iter()
-            .map(|f| f.copies)
-            .fold(0, u32::saturating_add)
+        self.functions.iter().map(|f| f.copies).fold(0, u32::saturating_add)
     }
 
     /// The definition of function `index` (0 to [`Scenario::function_count`], in the order of the file) and which of its copies it is.
@@ -116,16 +115,12 @@ impl Scenario {
 
     /// The name of function `index`: `resize`, or `resize-3` where there are copies.
     pub fn function_name(&self, index: u32) -> Option<String> {
-        self.function(index)
-            .map(|(function, copy)| function.copy_name(copy))
+        self.function(index).map(|(function, copy)| function.copy_name(copy))
     }
 
     /// The end of the last phase, relative to time 0.
     pub fn duration(&self) -> crate::time::Duration {
-        let nanos = self
-            .phases
-            .iter()
-            .fold(0i64, |sum, phase| sum.saturating_add(phase.duration.as_nanos()));
+        let nanos = self.phases.iter().fold(0i64, |sum, phase| sum.saturating_add(phase.duration.as_nanos()));
         crate::time::Duration::from_nanos(nanos)
     }
 }

@@ -14,10 +14,7 @@ pub struct Selector {
 
 impl Selector {
     /// Every node.
-    pub const ALL: Selector = Selector {
-        from: Pool::All,
-        take: Take::All,
-    };
+    pub const ALL: Selector = Selector { from: Pool::All, take: Take::All };
 }
 
 /// The nodes that a selector chooses from.

@@ -16,9 +16,8 @@ const UNITS: [(&str, i64); 7] = [
 
 /// Nanoseconds of a whole number with a unit; `None` if it is no such thing or too large.
 fn parse(text: &str) -> Option<i64> {
-    let (number, factor) = UNITS
-        .iter()
-        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, *factor)))?;
+    let (number, factor) =
+        UNITS.iter().find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, *factor)))?;
     number.parse::<i64>().ok()?.checked_mul(factor)
 }
 
@@ -33,9 +32,7 @@ impl<'de> Deserialize<'de> for Duration {
         let text = String::deserialize(deserializer)?;
         match parse(&text) {
             Some(nanos) if nanos >= 0 => Ok(Duration::from_nanos(nanos)),
-            _ => Err(D::Error::custom(format_args!(
-                "`{text}` is no duration such as `250ms`"
-            ))),
+            _ => Err(D::Error::custom(format_args!("`{text}` is no duration such as `250ms`"))),
         }
     }
 }

@@ -78,18 +78,12 @@ pub fn read_invocations(input: impl Read, share: f64) -> Result<Invocations, Tra
     let first = table.column("Trigger")? + 1;
     let minutes = table.header().len().saturating_sub(first);
     if minutes == 0 {
-        return Err(at(
-            1,
-            None,
-            "no column `1` after `Trigger`; a column for each minute is needed",
-        ));
+        return Err(at(1, None, "no column `1` after `Trigger`; a column for each minute is needed"));
     }
     for (i, name) in table.header().iter().skip(first).enumerate() {
         if name.parse() != Ok(i + 1) {
-            let problem = format!(
-                "the columns after `Trigger` are the minutes 1, 2 …; `{}` should be here",
-                i + 1
-            );
+            let problem =
+                format!("the columns after `Trigger` are the minutes 1, 2 …; `{}` should be here", i + 1);
             return Err(at(1, Some(name), problem));
         }
     }
@@ -118,10 +112,7 @@ pub fn read_invocations(input: impl Read, share: f64) -> Result<Invocations, Tra
             }
         }
     }
-    Ok(Invocations {
-        functions,
-        minutes: minutes as u32,
-    })
+    Ok(Invocations { functions, minutes: minutes as u32 })
 }
 
 /// Reads a durations file: the columns `HashOwner`, `HashApp`, `HashFunction` and `percentile_Average_0`, `_1`, `_25`, `_50`, `_75`, `_99`, `_100`
@@ -144,9 +135,7 @@ pub fn read_durations(input: impl Read) -> Result<Durations, TraceError> {
     let mut best: BTreeMap<String, (f64, u32)> = BTreeMap::new();
     while table.advance()? {
         let points = points(&table, &percentiles, &PERCENTILES, 1e-3)?;
-        let weight = count.map_or(Ok(0.0), |c| {
-            table.number(c, 0.0..=1e15, "a number of zero or more")
-        })?;
+        let weight = count.map_or(Ok(0.0), |c| table.number(c, 0.0..=1e15, "a number of zero or more"))?;
         let id = joined(&table, &id);
         let row = rows.len() as u32;
         best.entry(id.clone())
@@ -156,15 +145,9 @@ pub fn read_durations(input: impl Read) -> Result<Durations, TraceError> {
                 }
             })
             .or_insert((weight, row));
-        rows.push(DurationRow {
-            id,
-            law: Distribution::Empirical(points.into()),
-        });
+        rows.push(DurationRow { id, law: Distribution::Empirical(points.into()) });
     }
-    Ok(Durations {
-        rows,
-        by_id: best.into_iter().map(|(id, (_, row))| (id, row)).collect(),
-    })
+    Ok(Durations { rows, by_id: best.into_iter().map(|(id, (_, row))| (id, row)).collect() })
 }
 
 /// Reads a memory file: the columns `HashOwner`, `HashApp`, `AverageAllocatedMb` and `AverageAllocatedMb_pct1`, `_pct5`, `_pct25`, `_pct50`, `_pct75`, `_pct95`,

@@ -45,16 +45,9 @@ pub fn read_recorded(input: impl Read, share: f64) -> Result<Recorded, TraceErro
     let mut calls = Vec::new();
     let mut earliest = i64::MAX;
     while table.advance()? {
-        let end = table.number(
-            end,
-            -MAX_SECONDS..=MAX_SECONDS,
-            "a number of seconds between -2e9 and 2e9",
-        )?;
-        let duration = table.number(
-            duration,
-            0.0..=MAX_SECONDS,
-            "a number of seconds between 0 and 2e9",
-        )?;
+        let end =
+            table.number(end, -MAX_SECONDS..=MAX_SECONDS, "a number of seconds between -2e9 and 2e9")?;
+        let duration = table.number(duration, 0.0..=MAX_SECONDS, "a number of seconds between 0 and 2e9")?;
         // In whole nanoseconds, so that the difference does not depend on how large the timestamps are.
         let [end, duration] = [end, duration].map(|seconds| libm::round(seconds * 1e9) as i64);
         let start = end.saturating_sub(duration);
@@ -84,12 +77,7 @@ pub fn read_recorded(input: impl Read, share: f64) -> Result<Recorded, TraceErro
             let number = *next;
             *next = next.saturating_add(1);
             let start = Duration::from_nanos(start.saturating_sub(earliest));
-            RecordedCall {
-                start,
-                function,
-                number,
-                duration: Duration::from_nanos(duration),
-            }
+            RecordedCall { start, function, number, duration: Duration::from_nanos(duration) }
         })
         .collect();
     Ok(Recorded { functions, calls })

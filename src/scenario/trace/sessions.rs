@@ -1,7 +1,7 @@
 //! When nodes were up: recorded churn.
 
 use super::TraceError;
-use super::table::Table;
+use super::table::{Table, at};
 use crate::time::Time;
 use std::io::Read;
 
@@ -22,11 +22,7 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
     const MAX_SECONDS: f64 = 1e9;
     const VALID: &str = "a number of seconds between -1e9 and 1e9";
     let mut table = Table::open(input, "a trace of sessions")?;
-    let [node, up, down] = [
-        table.column("node")?,
-        table.column("up_s")?,
-        table.column("down_s")?,
-    ];
+    let [node, up, down] = [table.column("node")?, table.column("up_s")?, table.column("down_s")?];
     let mut rows = Vec::new();
     let time = |seconds: f64| Time::from_nanos(libm::round(seconds * 1e9) as i64);
     while table.advance()? {
@@ -40,28 +36,21 @@ pub fn read_sessions(input: impl Read, nodes: u32) -> Result<Vec<SessionRow>, Tr
             let problem = format!("`{}` is not after up_s = {}", table.text(down), table.text(up));
             return Err(table.bad(down, problem));
         }
-        let row = SessionRow {
-            node: table.whole(node, nodes.saturating_sub(1))?,
-            up: start,
-            down: end,
-        };
-        // Kept, so that an overlap found after sorting can name its line.
-        rows.push((row, table.bad(up, "")));
+        let row = SessionRow { node: table.whole(node, nodes.saturating_sub(1))?, up: start, down: end };
+        // With its line, so that an overlap found after sorting can say where.
+        rows.push((row, table.line()));
     }
-    rows.sort_by_key(|(row, error)| (row.node, row.up, error.line));
+    rows.sort_by_key(|(row, line)| (row.node, row.up, *line));
     for pair in rows.windows(2) {
-        if let [(before, first), (after, error)] = pair
+        if let [(before, first), (after, line)] = pair
             && before.node == after.node
             && after.up < before.down
         {
             let problem = format!(
-                "node {} comes at {:?}, but by line {} it is up then; its sessions must not overlap",
-                after.node, after.up, first.line
+                "node {} comes at {:?}, but by line {first} it is up then; its sessions must not overlap",
+                after.node, after.up
             );
-            return Err(TraceError {
-                problem,
-                ..error.clone()
-            });
+            return Err(at(*line, Some("up_s"), problem));
         }
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())

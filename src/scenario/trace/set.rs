@@ -48,18 +48,9 @@ impl Traces {
         let mut invocations: BTreeMap<&str, (&FileRef, f64)> = BTreeMap::new();
         let mut recorded: BTreeMap<&str, (&FileRef, f64)> = BTreeMap::new();
         let mut durations: BTreeMap<&str, &FileRef> = BTreeMap::new();
-        for arrivals in scenario
-            .phases
-            .iter()
-            .filter_map(|phase| Some(&phase.anycall.as_ref()?.arrivals))
-        {
+        for arrivals in scenario.phases.iter().filter_map(|phase| Some(&phase.anycall.as_ref()?.arrivals)) {
             let (uses, file, sample) = match arrivals {
-                Arrivals::Azure2019 {
-                    invocations: file,
-                    durations: other,
-                    sample,
-                    ..
-                } => {
+                Arrivals::Azure2019 { invocations: file, durations: other, sample, .. } => {
                     durations.extend(other.iter().map(|file| (file.path.as_str(), file)));
                     (&mut invocations, file, *sample)
                 }
@@ -76,10 +67,7 @@ impl Traces {
         }
         let mut traces = Traces::default();
         let mut load = |file: &FileRef| {
-            open(file).map_err(|source| TraceFileError::Open {
-                path: file.path.clone(),
-                source,
-            })
+            open(file).map_err(|source| TraceFileError::Open { path: file.path.clone(), source })
         };
         let content = |file: &FileRef| {
             let path = file.path.clone();

@@ -18,31 +18,15 @@ impl<R: Read> Table<R> {
     /// Reads the header. `what` names the format in errors.
     pub(super) fn open(input: R, what: &str) -> Result<Self, TraceError> {
         // Lengths are checked here, since the reader's own error names no column.
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(input);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(input);
         let header = reader.headers().map_err(|e| wrap(&e, 1))?.clone();
         if header.is_empty() {
-            return Err(at(
-                1,
-                None,
-                format!("the file is empty; {what} starts with a header line"),
-            ));
+            return Err(at(1, None, format!("the file is empty; {what} starts with a header line")));
         }
         if header.len() > MAX_COLUMNS {
-            return Err(at(
-                1,
-                None,
-                format!("{} columns; at most {MAX_COLUMNS} are read", header.len()),
-            ));
+            return Err(at(1, None, format!("{} columns; at most {MAX_COLUMNS} are read", header.len())));
         }
-        Ok(Table {
-            reader,
-            header,
-            row: csv::StringRecord::new(),
-            rows: 0,
-        })
+        Ok(Table { reader, header, row: csv::StringRecord::new(), rows: 0 })
     }
 
     /// The names of the columns.
@@ -55,25 +39,14 @@ impl<R: Read> Table<R> {
         self.header.iter().position(|found| found == name).ok_or_else(|| {
             let found: Vec<&str> = self.header.iter().take(8).collect();
             let more = if self.header.len() > 8 { ", …" } else { "" };
-            at(
-                1,
-                None,
-                format!(
-                    "no column `{name}`; the header has `{}`{more}",
-                    found.join("`, `")
-                ),
-            )
+            at(1, None, format!("no column `{name}`; the header has `{}`{more}", found.join("`, `")))
         })
     }
 
     /// Goes to the next row; false at the end. A row with missing or surplus columns is an error, and so is a table without rows.
     pub(super) fn advance(&mut self) -> Result<bool, TraceError> {
         let line = self.reader.position().line();
-        if !self
-            .reader
-            .read_record(&mut self.row)
-            .map_err(|e| wrap(&e, line))?
-        {
+        if !self.reader.read_record(&mut self.row).map_err(|e| wrap(&e, line))? {
             return if self.rows == 0 {
                 Err(at(
                     self.line().max(2),
@@ -121,10 +94,7 @@ impl<R: Read> Table<R> {
         let text = self.text(column);
         match text.parse::<u32>() {
             Ok(number) if number <= max => Ok(number),
-            _ => Err(self.bad(
-                column,
-                format!("`{text}` is not a whole number between 0 and {max}"),
-            )),
+            _ => Err(self.bad(column, format!("`{text}` is not a whole number between 0 and {max}"))),
         }
     }
 
@@ -134,20 +104,14 @@ impl<R: Read> Table<R> {
     }
 
     /// The row's line.
-    fn line(&self) -> u64 {
-        self.row
-            .position()
-            .map_or(self.reader.position().line(), csv::Position::line)
+    pub(super) fn line(&self) -> u64 {
+        self.row.position().map_or(self.reader.position().line(), csv::Position::line)
     }
 }
 
 /// An error at a place.
 pub(super) fn at(line: u64, column: Option<&str>, problem: impl Into<String>) -> TraceError {
-    TraceError {
-        line,
-        column: column.map(str::to_owned),
-        problem: problem.into(),
-    }
+    TraceError { line, column: column.map(str::to_owned), problem: problem.into() }
 }
 
 fn wrap(error: &csv::Error, line: u64) -> TraceError {

@@ -41,10 +41,7 @@ fn invocations_add_up_over_the_rows_of_a_function() {
     assert_eq!(trace.functions.len(), 2);
     assert_eq!(
         trace.functions[0],
-        FunctionCounts {
-            id: "o/a/f".into(),
-            counts: vec![(0, 4), (1, 2), (2, 2)]
-        }
+        FunctionCounts { id: "o/a/f".into(), counts: vec![(0, 4), (1, 2), (2, 2)] }
     );
     assert_eq!(trace.functions[1].counts, [(0, 1)]);
 }
@@ -74,11 +71,8 @@ fn memory_is_constant_below_its_first_percentile() {
 fn recorded_calls_start_before_they_end_and_come_by_start() {
     let trace = read_recorded(RECORDED.as_bytes(), 1.0).unwrap();
     assert_eq!(trace.functions, ["a/f", "a/g"]);
-    let found: Vec<(i64, u32, u32)> = trace
-        .calls
-        .iter()
-        .map(|c| (c.start.as_micros(), c.function, c.number))
-        .collect();
+    let found: Vec<(i64, u32, u32)> =
+        trace.calls.iter().map(|c| (c.start.as_micros(), c.function, c.number)).collect();
     // Starts 1.0, 10.25 and 0.625 s, counted from the earliest.
     assert_eq!(found, [(0, 0, 0), (375_000, 0, 1), (9_625_000, 1, 0)]);
     assert_eq!(trace.calls[0].duration, Duration::from_millis(9_500));
@@ -87,18 +81,11 @@ fn recorded_calls_start_before_they_end_and_come_by_start() {
 #[test]
 fn a_sample_moves_no_start() {
     let share = 0.5;
-    let kept: Vec<&str> = ["a/f", "a/g"]
-        .into_iter()
-        .filter(|id| sampled(id, share))
-        .collect();
+    let kept: Vec<&str> = ["a/f", "a/g"].into_iter().filter(|id| sampled(id, share)).collect();
     let all = read_recorded(RECORDED.as_bytes(), 1.0).unwrap();
     let some = read_recorded(RECORDED.as_bytes(), share).unwrap();
     assert_eq!(some.functions, kept);
-    assert!(
-        some.calls
-            .iter()
-            .all(|call| all.calls.iter().any(|other| other.start == call.start))
-    );
+    assert!(some.calls.iter().all(|call| all.calls.iter().any(|other| other.start == call.start)));
     assert!(read_recorded(RECORDED.as_bytes(), 0.0).unwrap().calls.is_empty());
 }
 
@@ -116,22 +103,8 @@ fn a_sample_is_its_share_and_contains_the_smaller_ones() {
 fn sessions_come_by_node_and_time() {
     let rows = read_sessions(SESSIONS.as_bytes(), 2).unwrap();
     let second = |s: f64| Time::from_nanos((s * 1e9) as i64);
-    assert_eq!(
-        rows[0],
-        SessionRow {
-            node: 0,
-            up: second(-5.0),
-            down: second(20.0)
-        }
-    );
-    assert_eq!(
-        rows[1],
-        SessionRow {
-            node: 1,
-            up: second(100.0),
-            down: second(200.5)
-        }
-    );
+    assert_eq!(rows[0], SessionRow { node: 0, up: second(-5.0), down: second(20.0) });
+    assert_eq!(rows[1], SessionRow { node: 1, up: second(100.0), down: second(200.5) });
     assert_eq!(rows[2].down, Time::MAX);
 }
 
@@ -182,10 +155,7 @@ fn errors_say_where_and_what_would_be_valid() {
         "line 3, column `duration`: `-1` is not a number of seconds between 0 and 2e9"
     );
     assert_eq!(
-        shown(read_recorded(
-            &b"app,func,end_timestamp,duration\n\xff,f,1,1\n"[..],
-            1.0
-        )),
+        shown(read_recorded(&b"app,func,end_timestamp,duration\n\xff,f,1,1\n"[..], 1.0)),
         "line 2: not UTF-8 text; a CSV file is expected (unpack it if it is compressed)"
     );
     assert_eq!(
@@ -207,31 +177,20 @@ fn the_published_examples_are_read() {
     if let Some(file) = data("azure2019-example-invocations.csv") {
         let trace = read_invocations(file, 1.0).unwrap();
         assert_eq!(trace.minutes, 1440);
-        let totals: Vec<u32> = trace
-            .functions
-            .iter()
-            .map(|f| f.counts.iter().map(|(_, n)| n).sum())
-            .collect();
+        let totals: Vec<u32> =
+            trace.functions.iter().map(|f| f.counts.iter().map(|(_, n)| n).sum()).collect();
         assert_eq!(totals, [1150, 1125, 1125, 1125]);
         let durations = read_durations(data("azure2019-example-durations.csv").unwrap()).unwrap();
         let memory = read_memory(data("azure2019-example-memory.csv").unwrap()).unwrap();
         assert_eq!((durations.rows.len(), memory.rows.len()), (4, 4));
-        let medians: Vec<f64> = trace
-            .functions
-            .iter()
-            .map(|f| durations.of(&f.id).unwrap().law.quantile(0.5))
-            .collect();
+        let medians: Vec<f64> =
+            trace.functions.iter().map(|f| durations.of(&f.id).unwrap().law.quantile(0.5)).collect();
         assert_eq!(medians, [0.099, 0.5, 0.249, 0.124].map(|s: f64| s));
     }
     if let Some(file) = data("azure2021-30.csv") {
         let trace = read_recorded(file, 1.0).unwrap();
         assert_eq!(trace.calls.len(), 29);
-        assert!(
-            trace
-                .calls
-                .iter()
-                .all(|call| call.duration == Duration::from_secs(9))
-        );
+        assert!(trace.calls.iter().all(|call| call.duration == Duration::from_secs(9)));
         assert_eq!(trace.calls.last().unwrap().start, Duration::from_millis(122_500));
     }
 }

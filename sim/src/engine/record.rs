@@ -1,0 +1,408 @@
+//! Rows: what the engine knows of calls, attempts, look-ups, nodes and events, as the results want it.
+
+use super::workload::CallState;
+use super::{Engine, flight::Flight};
+use crate::executor::Stats;
+use edge_faas_core::io::{
+    self, AttemptEvent, AttemptFailure, AttemptReport, CacheResult, LookupReport, Started,
+};
+use edge_faas_core::kad::Preimage;
+use edge_faas_core::key::FunctionHandle;
+use edge_faas_core::results::{
+    AttemptKind, AttemptOutcome, AttemptRecord, CacheState, CallRecord, CallTimes, EventKind, EventRecord,
+    LookupOutcome, LookupPurpose, LookupRecord, Name, NodeRecord, Outcome, RepetitionOutput,
+    RepetitionWriter, TrafficClass,
+};
+use edge_faas_core::scenario::schedule::Population;
+use edge_faas_core::scenario::schema::{Output, Scenario};
+use edge_faas_core::time::{Duration, Time};
+use rustc_hash::FxHashMap;
+
+/// How a node is called in results: by its number.
+pub(crate) fn node_name(number: u32) -> Name<'static> {
+    Name::Numbered("node-", number)
+}
+
+/// The rows of a repetition.
+pub(crate) struct Rows {
+    pub(crate) writer: RepetitionWriter,
+    output: Output,
+    phases: Vec<String>,
+    classes: Vec<String>,
+    /// By machine, where the scenario knows regions.
+    regions: Vec<Option<u32>>,
+    region_names: Vec<String>,
+    /// What runtimes of machines that came back as somebody else had done.
+    gone: FxHashMap<u32, (u64, Duration, u32)>,
+}
+
+impl Rows {
+    pub(crate) fn new(scenario: &Scenario, places: &Population, writer: RepetitionWriter) -> Self {
+        let region_names = places.regions().to_vec();
+        let regions = if region_names.is_empty() {
+            Vec::new()
+        } else {
+            (0..scenario.network.nodes).map(|node| places.region(node)).collect()
+        };
+        Rows {
+            writer,
+            output: scenario.output.clone(),
+            phases: scenario.phases.iter().map(|phase| phase.name.clone()).collect(),
+            classes: scenario.node_classes.iter().map(|class| class.name.clone()).collect(),
+            regions,
+            region_names,
+            gone: FxHashMap::default(),
+        }
+    }
+
+    /// Keeps what a machine's runtime did before the machine came back with a new identity.
+    pub(crate) fn gone(&mut self, number: u32, stats: &Stats) {
+        let gone = self.gone.entry(number).or_default();
+        gone.0 += stats.executions;
+        gone.1 += stats.core_busy;
+        gone.2 = gone.2.max(stats.longest_queue);
+    }
+}
+
+fn phase_name(phases: &[String], phase: u16) -> Name<'_> {
+    Name::Text(phases.get(usize::from(phase)).map_or("", String::as_str))
+}
+
+impl Engine<'_> {
+    /// Time 0: what came before is history.
+    pub(crate) fn zero(&mut self) {
+        for counters in &mut self.counters {
+            *counters = super::Counters::default();
+        }
+    }
+
+    pub(crate) fn event_row(
+        &mut self,
+        kind: EventKind,
+        fault: Option<u32>,
+        node: Option<u32>,
+        detail: Option<&str>,
+    ) {
+        let record = EventRecord {
+            time_us: self.now.as_micros(),
+            kind,
+            fault,
+            node: node.map(node_name),
+            detail: detail.map(Name::Text),
+        };
+        let result = self.rows.writer.event(&record);
+        self.check(result);
+        if let Some(number) = node {
+            let handle = self.population.handle(number);
+            self.trace(handle, || format!("{kind}"));
+        } else {
+            self.trace_network(|| format!("{kind} {}", detail.unwrap_or_default()));
+        }
+    }
+
+    /// A call has ended, and nothing can happen to its attempts any more.
+    pub(crate) fn call_row(&mut self, number: u64, state: &CallState) {
+        let Some(end) = &state.end else { return };
+        let report = end.report.as_deref();
+        let answered = end.outcome.answered();
+        let answer = state.answer.filter(|answer| match report {
+            Some(report) => report.winner == Some(answer.attempt),
+            None => answered,
+        });
+        let timing = report.and_then(|report| report.timing).or(answer.map(|answer| answer.timing));
+        let first_attempt = match report {
+            Some(report) if report.attempts > 0 => Some(report.received + report.lookup + report.dispatch),
+            Some(_) => None,
+            None => state.sent.filter(|_| state.attempts > 0),
+        };
+        let times = CallTimes {
+            scheduled: state.at,
+            sent: state.sent,
+            lookup: report.map_or(Duration::ZERO, |report| report.lookup),
+            first_attempt,
+            winning_attempt: first_attempt
+                .filter(|_| answered)
+                .map(|first| first + report.map_or(Duration::ZERO, |report| report.retry)),
+            connect: answer.map(|answer| answer.connect),
+            queue: timing.map(|timing| timing.queue),
+            cold: timing.map(|timing| timing.cold),
+            exec: timing.map(|timing| timing.exec),
+            done: Some(end.done).filter(|_| end.outcome != Outcome::Unfinished),
+        };
+        let parts = times.parts(end.outcome);
+        let provider = answer
+            .map(|answer| answer.provider)
+            .or_else(|| report.and_then(|report| report.provider).map(|provider| provider.get()))
+            .map(|handle| self.population.number(handle));
+        let wasted = state.wasted;
+        let record = CallRecord {
+            phase: phase_name(&self.rows.phases, state.phase),
+            call: number,
+            map: state.map.map(|(map, _)| map),
+            item: state.map.map(|(_, item)| u64::from(item)),
+            function: Name::Text(self.hosts.name(FunctionHandle(state.function))),
+            entry: node_name(state.entry),
+            provider: provider.map(node_name),
+            policy: Name::Text(state.policy),
+            scheduled_us: parts.scheduled_us,
+            sent_us: parts.sent_us,
+            done_us: parts.done_us,
+            latency_us: parts.latency_us,
+            lag_us: parts.lag_us,
+            lookup_us: parts.lookup_us,
+            dispatch_us: parts.dispatch_us,
+            retry_us: parts.retry_us,
+            connect_us: parts.connect_us,
+            network_us: parts.network_us,
+            queue_us: parts.queue_us,
+            cold_us: parts.cold_us,
+            exec_us: parts.exec_us,
+            cache: report.map(|report| match report.cache {
+                CacheResult::Hit => CacheState::Hit,
+                CacheResult::Stale => CacheState::Stale,
+                CacheResult::Miss => CacheState::Miss,
+                CacheResult::Negative => CacheState::Negative,
+            }),
+            forwards: u32::from(provider.is_some_and(|provider| answered && provider != state.entry)),
+            messages: state.messages,
+            attempts: state.attempts,
+            executions: state.executions,
+            wasted_exec_us: wasted.as_micros(),
+            request_bytes: state.work.request_bytes,
+            response_bytes: answered.then_some(state.work.response_bytes),
+            status: report.and_then(|report| report.status).or(answer.map(|answer| answer.status)),
+            outcome: end.outcome,
+            error: Some(end.error).filter(|error| !error.is_empty()).map(Name::Text),
+        };
+        let result = self.rows.writer.call(&record);
+        self.check(result);
+        if let Some(provider) = provider.filter(|provider| answered && *provider != state.entry) {
+            self.stretch(state, provider);
+        }
+    }
+
+    /// What the choice of provider cost, against the nearest that was up.
+    fn stretch(&mut self, state: &CallState, provider: u32) {
+        let taken = self.fabric.round_trip(state.entry, provider);
+        let shortest = self
+            .hosts
+            .providers(FunctionHandle(state.function))
+            .iter()
+            .filter(|number| self.provides(**number))
+            .map(|number| self.fabric.round_trip(state.entry, *number))
+            .min();
+        if let Some(shortest) = shortest {
+            let phase = self.rows.phases.get(usize::from(state.phase)).map_or("", String::as_str);
+            self.rows.writer.stretch(Name::Text(phase), Name::Text(state.policy), taken, shortest.min(taken));
+        }
+    }
+
+    /// An attempt is over for the node that made it.
+    pub(crate) fn attempt_done(&mut self, node: u32, report: &AttemptReport) {
+        self.trace(node, || format!("attempt of call {} over: {:?}", report.call.0, report.result));
+        let Some(state) = self.workload.call(report.call.0) else {
+            return;
+        };
+        let outcome = match report.result {
+            Ok(status) if status < 400 => AttemptOutcome::Ok,
+            Ok(_) => AttemptOutcome::FunctionError,
+            Err(AttemptFailure::Dial) => AttemptOutcome::Unreachable,
+            Err(AttemptFailure::Lost) => AttemptOutcome::Lost,
+            Err(AttemptFailure::NotHosted) => AttemptOutcome::NotHosted,
+            Err(AttemptFailure::Full { .. }) => AttemptOutcome::Rejected,
+            Err(AttemptFailure::Runtime) => AttemptOutcome::RuntimeError,
+            Err(AttemptFailure::Cancelled) => AttemptOutcome::Cancelled,
+            Err(AttemptFailure::Timeout) => AttemptOutcome::Timeout,
+        };
+        let record = AttemptRecord {
+            phase: phase_name(&self.rows.phases, state.phase),
+            call: report.call.0,
+            attempt: report.number.saturating_sub(1),
+            kind: match report.kind {
+                io::AttemptKind::First => AttemptKind::First,
+                io::AttemptKind::Retry => AttemptKind::Retry,
+                io::AttemptKind::Backup => AttemptKind::Backup,
+                io::AttemptKind::Race => AttemptKind::Race,
+            },
+            provider: node_name(self.population.number(report.provider.get())),
+            start_us: report.start.as_micros(),
+            end_us: Some(report.end.as_micros()),
+            queue_us: report.timing.map(|timing| timing.queue.as_micros()),
+            cold_us: report.timing.map(|timing| timing.cold.as_micros()),
+            exec_us: report.timing.map(|timing| timing.exec.as_micros()),
+            started: match report.started {
+                Started::No => Some(false),
+                Started::Maybe => None,
+                Started::Yes => Some(true),
+            },
+            won: report.won,
+            outcome,
+        };
+        let result = self.rows.writer.attempt(&record);
+        self.check(result);
+    }
+
+    /// The one attempt of a direct call is over.
+    pub(crate) fn direct_attempt_row(&mut self, flight: &Flight, event: &AttemptEvent) {
+        let (result, timing, started) = match event {
+            AttemptEvent::Finished { status, timing, .. } => (Ok(*status), Some(*timing), Started::Yes),
+            AttemptEvent::Failed { reason, started, .. } => (Err(*reason), None, *started),
+            _ => return,
+        };
+        let report = AttemptReport {
+            id: flight.attempt,
+            call: io::CallId(flight.call),
+            number: 1,
+            kind: io::AttemptKind::First,
+            provider: edge_faas_core::key::PeerHandle::new(flight.provider),
+            start: flight.start,
+            end: self.now,
+            timing,
+            started,
+            won: result.is_ok(),
+            result,
+        };
+        self.attempt_done(flight.entry, &report);
+    }
+
+    /// A look-up has ended.
+    pub(crate) fn lookup_done(&mut self, node: u32, report: &LookupReport) {
+        self.trace(node, || {
+            format!(
+                "look-up for {:?} done: {} requests, depth {}, {} closest, {} providers",
+                report.purpose,
+                report.requests,
+                report.depth,
+                report.closest.len(),
+                report.providers.len()
+            )
+        });
+        let k = self.config.kad.k;
+        let of_providers = report.purpose == io::LookupPurpose::Call;
+        let found = if of_providers { &report.providers } else { &report.closest };
+        let live = found.iter().filter(|peer| self.nodes[peer.index()].is_up()).count();
+        let correct = (report.outcome == io::LookupOutcome::Ok).then(|| {
+            let truth = self.closest_live(&report.target.key, k, node);
+            truth.len() == report.closest.len()
+                && truth.iter().zip(&report.closest).all(|(truth, found)| *truth == found.get())
+        });
+        let function = match report.target.preimage {
+            Preimage::Function(function) => Some(function),
+            _ => None,
+        };
+        let record = LookupRecord {
+            node: node_name(self.population.number(node)),
+            purpose: match report.purpose {
+                io::LookupPurpose::Call | io::LookupPurpose::Experiment => LookupPurpose::Call,
+                io::LookupPurpose::Announce => LookupPurpose::Announce,
+                io::LookupPurpose::Republish => LookupPurpose::Republish,
+                io::LookupPurpose::Refresh => LookupPurpose::Refresh,
+                io::LookupPurpose::Join => LookupPurpose::Join,
+                io::LookupPurpose::Value => LookupPurpose::Value,
+            },
+            function: function.map(|function| Name::Text(self.hosts.name(function))),
+            start_us: report.start.as_micros(),
+            first_us: report.first_answer.map(Time::as_micros),
+            done_us: Some(report.done.as_micros()),
+            depth: report.depth,
+            requests: report.requests,
+            timeouts: report.timeouts,
+            dials: report.dials,
+            bytes: report.bytes,
+            found: found.len() as u32,
+            found_live: Some(live as u32),
+            closest_correct: correct,
+            outcome: match report.outcome {
+                io::LookupOutcome::Ok if of_providers && report.providers.is_empty() => {
+                    LookupOutcome::NotFound
+                }
+                io::LookupOutcome::Ok => LookupOutcome::Ok,
+                io::LookupOutcome::Failed => LookupOutcome::Unreachable,
+                io::LookupOutcome::Timeout => LookupOutcome::Timeout,
+            },
+        };
+        let result = self.rows.writer.lookup(&record);
+        self.check(result);
+    }
+
+    /// Writes what is left at the end: calls that have not ended, and the nodes.
+    ///
+    /// # Errors
+    /// If a row cannot be written.
+    pub fn finish(mut self) -> std::io::Result<RepetitionOutput> {
+        self.write_unfinished();
+        self.end_second();
+        if self.rows.output.nodes {
+            for number in 0..self.population.nodes() {
+                self.node_row(number);
+            }
+        }
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.rows.writer.finish(),
+        }
+    }
+
+    fn node_row(&mut self, number: u32) {
+        let handle = self.population.handle(number);
+        let node = &self.nodes[handle as usize];
+        let machine = &self.machines[number as usize];
+        let mut uptime = machine.uptime;
+        if node.is_up() {
+            uptime += self.now.since(node.up_since.max(Time::ZERO));
+        }
+        let class = self.scenario.node_classes.get(usize::from(machine.class));
+        let stats = machine.runtime.as_ref().map(|runtime| runtime.executor.stats());
+        let (gone, busy, longest) = self.rows.gone.get(&number).copied().unwrap_or_default();
+        let table = node.peer.kad().table();
+        let dead = table.iter().filter(|peer| !self.nodes[peer.index()].is_up()).count();
+        let counters = self.counters.get(number as usize).copied().unwrap_or_default();
+        let class_count = self.rows.classes.len();
+        let record = NodeRecord {
+            node: node_name(number),
+            class: self
+                .rows
+                .classes
+                .get(usize::from(machine.class))
+                .filter(|_| class_count > 1)
+                .map(|name| Name::Text(name)),
+            region: self
+                .rows
+                .regions
+                .get(number as usize)
+                .copied()
+                .flatten()
+                .and_then(|region| self.rows.region_names.get(region as usize))
+                .map(|name| Name::Text(name))
+                .or_else(|| {
+                    self.fabric.latency.site(number).map(|site| Name::Numbered("row-", u32::from(site) + 1))
+                }),
+            uptime_us: uptime.as_micros(),
+            functions: machine.runtime.as_ref().map_or(0, |runtime| runtime.functions.len() as u32),
+            capacity: class.map_or(0.0, |class| class.cores * class.speed),
+            busy_us: (stats.map_or(Duration::ZERO, |stats| stats.core_busy) + busy).as_micros(),
+            executions: stats.map_or(0, |stats| stats.executions) + gone,
+            longest_queue: stats.map_or(0, |stats| stats.longest_queue).max(longest),
+            table_size: table.len() as u32,
+            stale_share: (!table.is_empty()).then(|| dead as f64 / table.len() as f64),
+            upkeep_messages_in: counters.messages_in[TrafficClass::Upkeep.index()],
+            upkeep_messages_out: counters.messages_out[TrafficClass::Upkeep.index()],
+            upkeep_bytes_in: counters.bytes_in[TrafficClass::Upkeep.index()],
+            upkeep_bytes_out: counters.bytes_out[TrafficClass::Upkeep.index()],
+            lookup_messages_in: counters.messages_in[TrafficClass::Lookup.index()],
+            lookup_messages_out: counters.messages_out[TrafficClass::Lookup.index()],
+            lookup_bytes_in: counters.bytes_in[TrafficClass::Lookup.index()],
+            lookup_bytes_out: counters.bytes_out[TrafficClass::Lookup.index()],
+            records_messages_in: counters.messages_in[TrafficClass::Records.index()],
+            records_messages_out: counters.messages_out[TrafficClass::Records.index()],
+            records_bytes_in: counters.bytes_in[TrafficClass::Records.index()],
+            records_bytes_out: counters.bytes_out[TrafficClass::Records.index()],
+            calls_messages_in: counters.messages_in[TrafficClass::Calls.index()],
+            calls_messages_out: counters.messages_out[TrafficClass::Calls.index()],
+            calls_bytes_in: counters.bytes_in[TrafficClass::Calls.index()],
+            calls_bytes_out: counters.bytes_out[TrafficClass::Calls.index()],
+        };
+        let result = self.rows.writer.node(&record);
+        self.check(result);
+    }
+}
