@@ -95,6 +95,7 @@ impl Network {
                         from: node,
                         exchange: self.exchanges[reply as usize],
                         bytes: wire::response_len(&response, &self.config),
+                        dialled: false,
                         response,
                     };
                     self.queue.push_back((to, input));

@@ -543,7 +543,7 @@ impl Build {
         });
         let request = |request| Input::KadRequest { from, server: self.value % 2 == 0, reply: 0, request };
         let response =
-            |response| Input::KadResponse { from, exchange, bytes: self.total, dialled: false, response };
+            |response| Input::KadResponse { from, exchange, bytes: self.total, dialled: true, response };
         let page = self.page;
         match self.kind {
             0 => request(Request::FindNode(target)),
