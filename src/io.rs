@@ -348,6 +348,9 @@ pub enum Output {
     CancelAttempt {
         /// The attempt.
         attempt: AttemptId,
+        /// True: only if its code has not started; else nothing happens and nothing is answered. A manycall fetches
+        /// an item back from a slow provider's queue with it, and must not kill one that has just begun.
+        only_queued: bool,
     },
     /// An attempt is over for the core.
     AttemptDone(Box<AttemptReport>),

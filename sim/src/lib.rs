@@ -1,5 +1,6 @@
 //! The simulator: the core under a virtual clock, in a simulated network.
 
+pub mod cli;
 mod discovery;
 pub mod engine;
 pub mod executor;

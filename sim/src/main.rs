@@ -1,2 +1,7 @@
 //! The `sim` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edge_faas_sim::cli::main()
+}

@@ -29,11 +29,18 @@
 
 mod cell;
 mod column;
+mod from_core;
 mod hash;
 mod latency_log;
+mod manifest;
 mod parts;
+mod read;
 mod record;
 mod summary;
+mod terminal;
+#[cfg(test)]
+mod tests;
+pub mod text;
 mod timeline;
 mod word;
 mod writer;
@@ -42,12 +49,15 @@ pub use cell::{Cell, Name, Row};
 pub use column::{Column, SHARED_COLUMNS, Table};
 pub use hash::{FileEntry, file_entry, run_hash, run_id, sha256_hex};
 pub use latency_log::LATENCY_LOG;
+pub use manifest::{Cost, Host, InputFile, MANIFEST, Manifest, ManifestError, Program, SCHEMA};
 pub use parts::{CallParts, CallTimes};
+pub use read::{ReadError, Reader, RowContext};
 pub use record::{
     AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
     TimelineRecord,
 };
 pub use summary::{Fault, MedianInterval, Overall, RepetitionSummary, Statistic, Summary, median_interval};
+pub use terminal::terminal_summary;
 pub use word::{
     AttemptKind, AttemptOutcome, CacheState, EventKind, LinkMoment, LookupOutcome, LookupPurpose, Outcome,
     Source, TrafficClass, UnknownWord,

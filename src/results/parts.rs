@@ -5,19 +5,20 @@ use crate::time::{Duration, Time};
 
 /// What is known of the times of a call, in nanoseconds.
 ///
-/// Instants are by the entry's clock, `queue`, `cold` and `exec` by the provider's.
+/// All by the entry's clock, but `queue`, `cold` and `exec` by the provider's. `sent`, `lookup`, `dispatch` and `retry`
+/// are the `received`, `lookup`, `dispatch` and `retry` of a [`CallReport`](crate::io::CallReport).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CallTimes {
     /// When the call was due.
     pub scheduled: Time,
     /// When the entry took it.
     pub sent: Option<Time>,
-    /// How long, between `sent` and the first attempt, no usable provider was known.
+    /// How long, before the first attempt, no usable provider was known.
     pub lookup: Duration,
-    /// When the first attempt began, its dial included.
-    pub first_attempt: Option<Time>,
-    /// When the winning attempt began, its dial included.
-    pub winning_attempt: Option<Time>,
+    /// How long, before the first attempt, the call waited for the window of a known provider.
+    pub dispatch: Duration,
+    /// From the first attempt to the winning one, back-off included.
+    pub retry: Duration,
     /// How long the winning attempt's dial took; none if that is not known, zero on an open connection.
     pub connect: Option<Duration>,
     /// How long the winner waited for a slot.
@@ -65,26 +66,24 @@ impl CallTimes {
     /// The columns. Instants are floored to the microsecond and then subtracted; durations are floored; of a call
     /// that was answered, `network_us` is what remains, so that the parts sum exactly to `latency_us`.
     ///
-    /// A part that is not known is empty and so counts as network. Of a call that was not answered, only the parts
-    /// that had passed are known, and there is no remainder. With one clock no part is negative; with two, a
+    /// A part that is not known is empty and so counts as network. A call that was not answered has no winning
+    /// attempt: it has no parts after `dispatch_us` and no remainder. With one clock no part is negative; with two, a
     /// negative `network_us` says that the provider's clock ran faster than the entry's by more than the network took.
     pub fn parts(&self, outcome: Outcome) -> CallParts {
         let between =
             |from: Option<Time>, to: Option<Time>| Some(to?.as_micros().saturating_sub(from?.as_micros()));
         let answered = outcome.answered();
+        let passed = |part: Duration| self.sent.map(|_| part.as_micros());
         let winner = |part: Option<Duration>| part.filter(|_| answered).map(Duration::as_micros);
-        // Without a first attempt the look-up is known only as far as it went.
-        let lookup_us = self.sent.map(|_| self.lookup.as_micros());
         let mut parts = CallParts {
             scheduled_us: self.scheduled.as_micros(),
             sent_us: self.sent.map(Time::as_micros),
             done_us: self.done.map(Time::as_micros),
             latency_us: between(Some(self.scheduled), self.done),
             lag_us: between(Some(self.scheduled), self.sent),
-            lookup_us,
-            dispatch_us: between(self.sent, self.first_attempt)
-                .map(|wait| wait.saturating_sub(lookup_us.unwrap_or(0))),
-            retry_us: between(self.first_attempt, self.winning_attempt.filter(|_| answered)),
+            lookup_us: passed(self.lookup),
+            dispatch_us: passed(self.dispatch),
+            retry_us: passed(self.retry).filter(|_| answered),
             connect_us: winner(self.connect),
             network_us: None,
             queue_us: winner(self.queue),
@@ -116,6 +115,15 @@ impl CallParts {
         .flatten()
     }
 
+    /// True if the parts sum to the latency, as they must for a call that was answered (nothing is asked of others).
+    pub fn add_up(&self, outcome: Outcome) -> bool {
+        let latency = self.done_us.map(|done| i128::from(done) - i128::from(self.scheduled_us));
+        !outcome.answered()
+            || (latency.is_some()
+                && latency == self.latency_us.map(i128::from)
+                && latency == Some(self.measured().chain(self.network_us).map(i128::from).sum()))
+    }
+
     /// The sum of all known parts: the latency, for a call that was answered.
     pub fn sum(&self) -> i64 {
         self.measured().chain(self.network_us).fold(0, i64::saturating_add)
@@ -143,16 +151,14 @@ mod tests {
             let scheduled = Time::from_nanos(scheduled);
             let after = |from: Time, nanos: i64| from + Duration::from_nanos(nanos);
             let sent = after(scheduled, lag);
-            let first = after(sent, lookup + dispatch);
-            let winning = after(first, retry);
-            let done = after(winning, connect + network + queue + cold + exec);
+            let done = after(sent, lookup + dispatch + retry + connect + network + queue + cold + exec);
             let part = |known: bool, nanos: i64| known.then(|| Duration::from_nanos(nanos));
             let times = CallTimes {
                 scheduled,
                 sent: Some(sent),
                 lookup: Duration::from_nanos(lookup),
-                first_attempt: Some(first),
-                winning_attempt: Some(winning),
+                dispatch: Duration::from_nanos(dispatch),
+                retry: Duration::from_nanos(retry),
                 connect: part(known[0], connect),
                 queue: part(known[1], queue),
                 cold: part(known[2], cold),
@@ -162,13 +168,16 @@ mod tests {
             let parts = times.parts(Outcome::Ok);
             prop_assert_eq!(parts.latency_us, Some(parts.done_us.unwrap() - parts.scheduled_us));
             prop_assert_eq!(parts.latency_us, Some(parts.sum()));
+            prop_assert!(parts.add_up(Outcome::Ok));
+            let wrong = CallParts { exec_us: Some(parts.exec_us.unwrap_or(0) + 1), ..parts };
+            prop_assert!(!wrong.add_up(Outcome::Ok));
             for part in parts.measured().chain(parts.network_us) {
                 prop_assert!(part >= 0, "{:?}", parts);
             }
             // Each part is right to the microsecond; the network takes what eight floors may have left.
             let unknown: i64 = [connect, queue, cold, exec].iter().zip(known).map(|(n, k)| if k { 0 } else { *n }).sum();
             prop_assert!((parts.network_us.unwrap() - (network + unknown) / 1_000).abs() <= 8);
-            prop_assert!((parts.retry_us.unwrap() - retry / 1_000).abs() <= 1);
+            prop_assert_eq!(parts.retry_us, Some(retry / 1_000));
         }
     }
 
@@ -183,7 +192,7 @@ mod tests {
         };
         let parts = times.parts(Outcome::Unreachable);
         assert_eq!(parts.latency_us, Some(15));
-        assert_eq!((parts.lookup_us, parts.dispatch_us, parts.network_us), (Some(3), None, None));
+        assert_eq!((parts.lookup_us, parts.retry_us, parts.network_us), (Some(3), None, None));
         assert_eq!(CallTimes::default().parts(Outcome::EntryDown).latency_us, None);
     }
 }

@@ -141,7 +141,7 @@ record! {
         phase: Name<'a> ["text"],
         /// The call's number.
         call: u64 ["index"],
-        /// The attempt's number within the call, from 0.
+        /// The attempt's number within the call, from 1.
         attempt: u32 ["index"],
         /// Why it was made: `first`, `retry`, `backup`, `race`.
         kind: AttemptKind ["word"],
@@ -171,7 +171,7 @@ record! {
     pub struct LookupRecord<'a> in Lookups {
         /// The node that looked.
         node: Name<'a> ["text"],
-        /// What for: `call`, `announce`, `refresh`, `republish`, `join`, `value`.
+        /// What for: `call`, `announce`, `refresh`, `republish`, `join`, `value`, `experiment`.
         purpose: LookupPurpose ["word"],
         /// The function looked for; empty if the look-up was not for one.
         function: Option<Name<'a>> ["text"],
@@ -181,7 +181,7 @@ record! {
         first_us: Option<i64> ["us"],
         /// When it ended.
         done_us: Option<i64> ["us"],
-        /// The longest chain of referrals among the peers that answered, in hops.
+        /// The longest chain of referrals among the peers that answered: 1 for one from the node's own table.
         depth: u32 ["hops"],
         /// Requests sent.
         requests: u32 ["count"],

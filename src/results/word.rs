@@ -199,20 +199,22 @@ vocabulary! {
         Join = "join",
         /// A value.
         Value = "value",
+        /// Asked for by an experiment.
+        Experiment = "experiment",
     }
 }
 
 vocabulary! {
     /// How a look-up ended.
     pub enum LookupOutcome("look-up outcome") {
-        /// It found what it was for.
+        /// The closest peers that could be reached have answered, or what was looked for was found.
         Ok = "ok",
-        /// It ended properly and there was nothing.
+        /// It ended properly and there was nothing to find.
         NotFound = "not_found",
-        /// Its deadline passed.
+        /// It ran out of time; what was found is used.
         Timeout = "timeout",
-        /// No peer answered.
-        Unreachable = "unreachable",
+        /// Nobody answered.
+        Failed = "failed",
         /// Its node went down or lost interest.
         Cancelled = "cancelled",
         /// The run ended first.

@@ -114,11 +114,11 @@ impl Section {
     pub(super) fn reachable(&'static self) -> Vec<&'static Section> {
         fn visit(kind: &Kind, into: &mut Vec<&'static Section>) {
             match kind {
-                Kind::Table(section) | Kind::Tables(section) => {
-                    if !into.iter().any(|known| known.id == section.id) {
-                        into.push(section);
-                        section.keys.iter().for_each(|key| visit(&key.kind, into));
-                    }
+                Kind::Table(section) | Kind::Tables(section)
+                    if !into.iter().any(|known| known.id == section.id) =>
+                {
+                    into.push(section);
+                    section.keys.iter().for_each(|key| visit(&key.kind, into));
                 }
                 Kind::List(kind) | Kind::Map(kind) => visit(kind, into),
                 Kind::Any(kinds) => kinds.iter().for_each(|kind| visit(kind, into)),
@@ -147,7 +147,10 @@ impl Kind {
                 format!("{}{above} such as \"{}\"", quantity.what(), quantity.example())
             }
             Kind::List(kind) => format!("a list of: {}", kind.words()),
-            Kind::Table(section) => format!("{} {{ … }}", section.title),
+            Kind::Table(section) => format!(
+                "a table {{ … }} of {}",
+                section.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
+            ),
             Kind::Tables(section) => format!("tables {}", section.title),
             Kind::Map(kind) => format!("a table of names, each with {}", kind.words()),
             Kind::Any(kinds) => kinds.iter().map(Kind::words).collect::<Vec<_>>().join(", or "),

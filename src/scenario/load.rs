@@ -51,18 +51,27 @@ impl Loaded {
         serde_json::from_str(text)
     }
 
-    /// What identifies the run: the SHA-256 in hexadecimal over the resolved variants, seed included. Files count by
-    /// their content, not by their path, and where results are written does not count.
-    ///
-    /// # Errors
-    /// A scenario that JSON cannot hold; none that was loaded.
-    pub fn run_id(&self) -> Result<String, serde_json::Error> {
+    /// What is run, without where its files lie and its results go: what identifies a run, and what a manifest
+    /// holds. [`Loaded::from_identity`] is the way back.
+    pub fn identity(&self) -> Vec<Variant> {
         let mut variants = self.variants.clone();
         for variant in &mut variants {
             variant.scenario.output.directory.clear();
             variant.scenario.files_mut().into_iter().for_each(|file| file.path.clear());
         }
-        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&variants)?)))
+        variants
+    }
+
+    /// What [`Loaded::identity`] was made of: files are found among `inputs` by their hash.
+    pub fn from_identity(mut variants: Vec<Variant>, inputs: Vec<InputFile>) -> Loaded {
+        for variant in &mut variants {
+            for file in variant.scenario.files_mut() {
+                if let Some(input) = inputs.iter().find(|input| input.sha256 == file.sha256) {
+                    file.path.clone_from(&input.path);
+                }
+            }
+        }
+        Loaded { variants, inputs }
     }
 }
 

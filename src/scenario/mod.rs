@@ -22,6 +22,9 @@ pub mod trace;
 mod units;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{Location, ScenarioError};
 pub use files::{InputFile, Loader};
 pub use fuzz::fuzz_scenario;

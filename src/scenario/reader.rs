@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
             .iter()
             .find(|key| matches!(key.presence, Presence::Required) && reader.table.get(key.name).is_none())
         {
-            return Err(reader.missing(&format!("{} = {}", key.name, key.kind.words())));
+            return Err(reader.missing(&format!("{}: {}", key.name, key.kind.words())));
         }
         Ok(reader)
     }

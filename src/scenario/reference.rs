@@ -12,8 +12,14 @@ pub fn reference() -> String {
         if section.id.starts_with("size-") {
             continue;
         }
+        let doc = match section.id {
+            "duration-distribution" => {
+                "A law that draws durations, or sizes where a size is asked for; a plain text is a constant."
+            }
+            _ => section.doc,
+        };
         // Writing to a String cannot fail.
-        let _ = write!(text, "### {}\n\n{}\n\n", heading(section), section.doc);
+        let _ = write!(text, "### {}\n\n{doc}\n\n", heading(section));
         if section.keys.is_empty() {
             continue;
         }

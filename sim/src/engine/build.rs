@@ -176,8 +176,6 @@ pub(crate) struct Runtime {
     /// Hosted functions, by index, in ascending order.
     pub(crate) functions: Vec<u32>,
     pub(crate) down: bool,
-    /// Core time before time 0.
-    pub(crate) before: Duration,
 }
 
 /// Functions and who hosts them.
@@ -334,6 +332,19 @@ impl<'s> Engine<'s> {
     }
 }
 
+/// What a scenario's files and draws can still be wrong about, without running it.
+///
+/// # Errors
+/// The first mistake.
+pub fn check(scenario: &Scenario, inputs: &Inputs) -> Result<(), BuildError> {
+    let draws = Draws::new(scenario.seed, 0);
+    let places = schedule::Population::new(scenario, draws)?;
+    Schedule::new(scenario, &inputs.traces, &places, draws)?;
+    hosts(scenario, &places)?;
+    Churn::new(scenario, &inputs.traces, &places)?;
+    Ok(())
+}
+
 /// How long before time 0 a network begins.
 fn before_zero(scenario: &Scenario) -> Duration {
     match scenario.network.start {
@@ -474,7 +485,6 @@ fn machines(
                     wake: Time::MAX,
                     functions: Vec::new(),
                     down: false,
-                    before: Duration::ZERO,
                 })
             });
             runtime.functions.push(index as u32);

@@ -52,6 +52,8 @@ pub(crate) enum Step {
     Answered,
     /// The provider hears that the call is cancelled.
     Cancelled,
+    /// The provider hears that the call is wanted back if it still waits.
+    Reclaimed,
     /// The client of a direct call gives up.
     Deadline,
 }
@@ -134,6 +136,8 @@ impl Engine<'_> {
         };
         let id = FlightId { slot: self.flights.insert(flight) as u32, stamp };
         self.workload.flight_started(call, entry, attempt, id);
+        let number = self.population.number(provider);
+        self.trace(entry, || format!("call {call} goes to node-{number}"));
         if !self.nodes[provider as usize].is_up() {
             self.rows.writer.sent_to_dead(self.now);
         }
@@ -254,6 +258,7 @@ impl Engine<'_> {
                 self.drop_flight(id);
             }
             Step::Cancelled => self.cancelled_at_provider(id),
+            Step::Reclaimed => self.reclaimed_at_provider(id),
             Step::Deadline => self.give_up(id),
         }
     }
@@ -511,14 +516,15 @@ impl Engine<'_> {
     }
 
     /// A node stops an attempt.
-    pub(crate) fn cancel(&mut self, _node: u32, attempt: AttemptId) {
-        let Some(id) = self.workload.flight_of(_node, attempt) else {
+    pub(crate) fn cancel(&mut self, node: u32, attempt: AttemptId, only_queued: bool) {
+        let step = if only_queued { Step::Reclaimed } else { Step::Cancelled };
+        let Some(id) = self.workload.flight_of(node, attempt) else {
             return;
         };
         let Some(flight) = self.flight(id) else { return };
         let (entry, provider) = (flight.entry, flight.provider);
         if entry == provider {
-            self.queue.push(self.now, Event::Flight(id, Step::Cancelled));
+            self.queue.push(self.now, Event::Flight(id, step));
             return;
         }
         let depart = self.depart(entry);
@@ -526,7 +532,17 @@ impl Engine<'_> {
         let call = self.flights[id.slot as usize].call;
         self.workload.message(call);
         if let Some(delay) = self.message_delay(entry, provider, NOTE_BYTES) {
-            self.queue.push(depart + delay, Event::Flight(id, Step::Cancelled));
+            self.queue.push(depart + delay, Event::Flight(id, step));
+        }
+    }
+
+    /// A call is wanted back: given only if it still waits.
+    fn reclaimed_at_provider(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id).filter(|flight| flight.running) else { return };
+        let number = self.population.number(flight.provider);
+        let runtime = self.machines[number as usize].runtime.as_ref();
+        if runtime.is_some_and(|runtime| runtime.executor.is_queued(id.to_bits())) {
+            self.cancelled_at_provider(id);
         }
     }
 

@@ -24,7 +24,7 @@ mod traffic;
 mod truth;
 mod workload;
 
-pub use build::{BuildError, Inputs};
+pub use build::{BuildError, Inputs, check};
 
 use crate::discovery::Discovery;
 use crate::network::{Fabric, Rules, Transfers};
@@ -324,7 +324,7 @@ impl<'s> Engine<'s> {
             Output::Resolve { function } => self.resolve(node, function),
             Output::Publish { function, hosted } => self.publish(node, function, hosted),
             Output::Attempt(attempt) => self.launch(node, *attempt),
-            Output::CancelAttempt { attempt } => self.cancel(node, attempt),
+            Output::CancelAttempt { attempt, only_queued } => self.cancel(node, attempt, only_queued),
             Output::AttemptDone(report) => self.attempt_done(node, &report),
             Output::CallDone(report) => self.call_done(node, report),
             Output::PullItems { map, count } => self.pull_items(node, map, count),

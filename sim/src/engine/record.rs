@@ -3,15 +3,13 @@
 use super::workload::CallState;
 use super::{Engine, flight::Flight};
 use crate::executor::Stats;
-use edge_faas_core::io::{
-    self, AttemptEvent, AttemptFailure, AttemptReport, CacheResult, LookupReport, Started,
-};
+use crate::trace::show_failure;
+use edge_faas_core::io::{self, AttemptEvent, AttemptReport, LookupReport, Started};
 use edge_faas_core::kad::Preimage;
 use edge_faas_core::key::FunctionHandle;
 use edge_faas_core::results::{
-    AttemptKind, AttemptOutcome, AttemptRecord, CacheState, CallRecord, CallTimes, EventKind, EventRecord,
-    LookupOutcome, LookupPurpose, LookupRecord, Name, NodeRecord, Outcome, RepetitionOutput,
-    RepetitionWriter, TrafficClass,
+    AttemptRecord, CallRecord, CallTimes, EventKind, EventRecord, LookupOutcome, LookupRecord, Name,
+    NodeRecord, Outcome, RepetitionOutput, RepetitionWriter, TrafficClass,
 };
 use edge_faas_core::scenario::schedule::Population;
 use edge_faas_core::scenario::schema::{Output, Scenario};
@@ -110,19 +108,12 @@ impl Engine<'_> {
             None => answered,
         });
         let timing = report.and_then(|report| report.timing).or(answer.map(|answer| answer.timing));
-        let first_attempt = match report {
-            Some(report) if report.attempts > 0 => Some(report.received + report.lookup + report.dispatch),
-            Some(_) => None,
-            None => state.sent.filter(|_| state.attempts > 0),
-        };
         let times = CallTimes {
             scheduled: state.at,
             sent: state.sent,
             lookup: report.map_or(Duration::ZERO, |report| report.lookup),
-            first_attempt,
-            winning_attempt: first_attempt
-                .filter(|_| answered)
-                .map(|first| first + report.map_or(Duration::ZERO, |report| report.retry)),
+            dispatch: report.map_or(Duration::ZERO, |report| report.dispatch),
+            retry: report.map_or(Duration::ZERO, |report| report.retry),
             connect: answer.map(|answer| answer.connect),
             queue: timing.map(|timing| timing.queue),
             cold: timing.map(|timing| timing.cold),
@@ -136,33 +127,10 @@ impl Engine<'_> {
             .map(|handle| self.population.number(handle));
         let wasted = state.wasted;
         let record = CallRecord {
-            phase: phase_name(&self.rows.phases, state.phase),
-            call: number,
             map: state.map.map(|(map, _)| map),
             item: state.map.map(|(_, item)| u64::from(item)),
-            function: Name::Text(self.hosts.name(FunctionHandle(state.function))),
-            entry: node_name(state.entry),
             provider: provider.map(node_name),
-            policy: Name::Text(state.policy),
-            scheduled_us: parts.scheduled_us,
-            sent_us: parts.sent_us,
-            done_us: parts.done_us,
-            latency_us: parts.latency_us,
-            lag_us: parts.lag_us,
-            lookup_us: parts.lookup_us,
-            dispatch_us: parts.dispatch_us,
-            retry_us: parts.retry_us,
-            connect_us: parts.connect_us,
-            network_us: parts.network_us,
-            queue_us: parts.queue_us,
-            cold_us: parts.cold_us,
-            exec_us: parts.exec_us,
-            cache: report.map(|report| match report.cache {
-                CacheResult::Hit => CacheState::Hit,
-                CacheResult::Stale => CacheState::Stale,
-                CacheResult::Miss => CacheState::Miss,
-                CacheResult::Negative => CacheState::Negative,
-            }),
+            cache: report.map(|report| report.cache.into()),
             forwards: u32::from(provider.is_some_and(|provider| answered && provider != state.entry)),
             messages: state.messages,
             attempts: state.attempts,
@@ -171,8 +139,16 @@ impl Engine<'_> {
             request_bytes: state.work.request_bytes,
             response_bytes: answered.then_some(state.work.response_bytes),
             status: report.and_then(|report| report.status).or(answer.map(|answer| answer.status)),
-            outcome: end.outcome,
             error: Some(end.error).filter(|error| !error.is_empty()).map(Name::Text),
+            ..CallRecord::new(
+                number,
+                phase_name(&self.rows.phases, state.phase),
+                Name::Text(self.hosts.name(FunctionHandle(state.function))),
+                node_name(state.entry),
+                Name::Text(state.policy),
+                end.outcome,
+                &parts,
+            )
         };
         let result = self.rows.writer.call(&record);
         self.check(result);
@@ -199,31 +175,18 @@ impl Engine<'_> {
 
     /// An attempt is over for the node that made it.
     pub(crate) fn attempt_done(&mut self, node: u32, report: &AttemptReport) {
-        self.trace(node, || format!("attempt of call {} over: {:?}", report.call.0, report.result));
+        self.trace(node, || match report.result {
+            Ok(status) => format!("attempt {} of call {}: status {status}", report.number, report.call.0),
+            Err(failure) => format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure)),
+        });
         let Some(state) = self.workload.call(report.call.0) else {
             return;
-        };
-        let outcome = match report.result {
-            Ok(status) if status < 400 => AttemptOutcome::Ok,
-            Ok(_) => AttemptOutcome::FunctionError,
-            Err(AttemptFailure::Dial) => AttemptOutcome::Unreachable,
-            Err(AttemptFailure::Lost) => AttemptOutcome::Lost,
-            Err(AttemptFailure::NotHosted) => AttemptOutcome::NotHosted,
-            Err(AttemptFailure::Full { .. }) => AttemptOutcome::Rejected,
-            Err(AttemptFailure::Runtime) => AttemptOutcome::RuntimeError,
-            Err(AttemptFailure::Cancelled) => AttemptOutcome::Cancelled,
-            Err(AttemptFailure::Timeout) => AttemptOutcome::Timeout,
         };
         let record = AttemptRecord {
             phase: phase_name(&self.rows.phases, state.phase),
             call: report.call.0,
-            attempt: report.number.saturating_sub(1),
-            kind: match report.kind {
-                io::AttemptKind::First => AttemptKind::First,
-                io::AttemptKind::Retry => AttemptKind::Retry,
-                io::AttemptKind::Backup => AttemptKind::Backup,
-                io::AttemptKind::Race => AttemptKind::Race,
-            },
+            attempt: report.number,
+            kind: report.kind.into(),
             provider: node_name(self.population.number(report.provider.get())),
             start_us: report.start.as_micros(),
             end_us: Some(report.end.as_micros()),
@@ -236,7 +199,7 @@ impl Engine<'_> {
                 Started::Yes => Some(true),
             },
             won: report.won,
-            outcome,
+            outcome: report.result.into(),
         };
         let result = self.rows.writer.attempt(&record);
         self.check(result);
@@ -292,14 +255,7 @@ impl Engine<'_> {
         };
         let record = LookupRecord {
             node: node_name(self.population.number(node)),
-            purpose: match report.purpose {
-                io::LookupPurpose::Call | io::LookupPurpose::Experiment => LookupPurpose::Call,
-                io::LookupPurpose::Announce => LookupPurpose::Announce,
-                io::LookupPurpose::Republish => LookupPurpose::Republish,
-                io::LookupPurpose::Refresh => LookupPurpose::Refresh,
-                io::LookupPurpose::Join => LookupPurpose::Join,
-                io::LookupPurpose::Value => LookupPurpose::Value,
-            },
+            purpose: report.purpose.into(),
             function: function.map(|function| Name::Text(self.hosts.name(function))),
             start_us: report.start.as_micros(),
             first_us: report.first_answer.map(Time::as_micros),
@@ -316,9 +272,7 @@ impl Engine<'_> {
                 io::LookupOutcome::Ok if of_providers && report.providers.is_empty() => {
                     LookupOutcome::NotFound
                 }
-                io::LookupOutcome::Ok => LookupOutcome::Ok,
-                io::LookupOutcome::Failed => LookupOutcome::Unreachable,
-                io::LookupOutcome::Timeout => LookupOutcome::Timeout,
+                outcome => outcome.into(),
             },
         };
         let result = self.rows.writer.lookup(&record);

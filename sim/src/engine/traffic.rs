@@ -3,6 +3,7 @@
 use super::connections::Connection;
 use super::node::Status;
 use super::{Engine, Event};
+use crate::trace::show_response;
 use edge_faas_core::context::Capacity;
 use edge_faas_core::io::{Exchange, Failure, Input};
 use edge_faas_core::kad::{Preimage, Request, Response, wire};
@@ -133,6 +134,7 @@ impl Engine<'_> {
 
     /// Sends a request of Kademlia's.
     pub(crate) fn send_request(&mut self, from: u32, to: u32, exchange: Exchange, request: Request) {
+        self.trace_message(from, '>', to, |engine| engine.show_request(&request));
         let bytes = self.request_bytes(&request);
         let class = class_of(&request);
         let expects = request.has_response();
@@ -232,6 +234,7 @@ impl Engine<'_> {
         let input = match body {
             Body::Request(request) => {
                 self.totals.messages += 1;
+                self.trace_message(to, '<', from, |engine| engine.show_request(&request));
                 if !self.behaves(to, &request, from, exchange, class) {
                     return;
                 }
@@ -241,6 +244,7 @@ impl Engine<'_> {
             }
             Body::Response(response) => {
                 self.totals.messages += 1;
+                self.trace_message(to, '=', from, |_| show_response(&response));
                 Input::KadResponse { from: peer, exchange, bytes, response, dialled }
             }
             Body::Probe(function) => {

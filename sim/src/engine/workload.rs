@@ -32,7 +32,7 @@ pub(crate) struct CallState {
     pub(crate) policy: &'static str,
     pub(crate) at: Time,
     pub(crate) sent: Option<Time>,
-    pub(crate) work: schedule::Work,
+    pub(crate) work: schedule::Demand,
     pub(crate) key: CallKey,
     pub(crate) map: Option<(u64, u32)>,
     /// Its place in the schedule, for the client's next call.
@@ -262,7 +262,7 @@ impl Engine<'_> {
             policy: policy.name(),
             at: call.at,
             sent: Some(self.now),
-            work: call.work,
+            work: call.demand,
             key: call.key,
             map: None,
             id: call.id,
@@ -294,7 +294,7 @@ impl Engine<'_> {
             policy: Some(policy),
             deadline,
             idempotent: Some(call.idempotent),
-            replayable: call.work.request_bytes <= self.scenario.faas.retry_body_limit,
+            replayable: call.demand.request_bytes <= self.scenario.faas.retry_body_limit,
             local: self.capacity(call.entry, function),
         };
         self.later(node, Input::Call(Box::new(call)));
@@ -504,6 +504,7 @@ impl Engine<'_> {
             state.messages += report.lookup_messages;
         }
         state.end = Some(End { outcome, done: now, report, error });
+        let node = state.node;
         let ok = matches!(outcome, Outcome::Ok | Outcome::FunctionError);
         let (id, at, map, settled) = (state.id, state.at, state.map, state.flights == 0);
         match map {
@@ -519,6 +520,7 @@ impl Engine<'_> {
                 }
             }
         }
+        self.trace(node, || format!("call {call} over: {outcome}"));
         if settled {
             self.write_call(call);
         }

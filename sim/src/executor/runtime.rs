@@ -162,6 +162,12 @@ impl Executor {
         Submit::Queued
     }
 
+    /// Whether a call waits for a slot.
+    pub fn is_queued(&self, id: u64) -> bool {
+        let task = self.by_id.get(&id).and_then(|task| self.tasks[*task as usize].as_ref());
+        matches!(task.map(|task| &task.kind), Some(Kind::Call { phase: Phase::Queued, .. }))
+    }
+
     /// Takes a call off the node, wherever it is. `None` if it is not there (any more).
     pub fn cancel(&mut self, now: Time, id: u64) -> Option<Cut> {
         self.advance(now);

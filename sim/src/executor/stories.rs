@@ -195,6 +195,19 @@ fn a_slow_node_prolongs_cpu_work_and_no_sleep() {
 }
 
 #[test]
+fn a_quota_of_a_core_is_its_share() {
+    let mut node = Executor::new(Machine { cores: 1.5, memory: 0, speed: 1.0 });
+    node.host(0, Hosting { concurrency: 3, calls_per_instance: 3, ..Hosting::default() });
+    for id in 0..3 {
+        node.submit(at(0), cpu(id, 100));
+    }
+    assert_eq!(drain(&mut node).iter().map(|finished| finished.at).collect::<Vec<_>>(), [at(200); 3]);
+    assert_eq!(node.stats().core_busy, ms(300));
+    node.submit(at(1_000), cpu(4, 100));
+    assert_eq!(drain(&mut node)[0].exec, ms(100), "one call uses one core at most");
+}
+
+#[test]
 fn forwarding_takes_cores_from_the_calls() {
     let mut node = node();
     node.host(0, Hosting::default());

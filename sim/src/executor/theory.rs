@@ -253,7 +253,7 @@ proptest! {
     ) {
         load.sort_unstable();
         let load: Vec<_> = load.iter().map(|(at, work)| (Time::from_nanos(*at), Duration::from_nanos(*work))).collect();
-        let mut node = Executor::new(Machine { cores, memory: 0, speed });
+        let mut node = Executor::new(Machine { cores: f64::from(cores), memory: 0, speed });
         node.host(0, Hosting { concurrency: u32::MAX, ..Hosting::default() });
         let jobs: Vec<_> =
             load.iter().enumerate().map(|(i, (at, work))| (*at, job(i as u64, Work::Cpu(*work)))).collect();
@@ -298,7 +298,7 @@ proptest! {
                 }
             }
             agenda.sort_unstable();
-            let mut node = Executor::new(Machine { cores: 2, memory, speed: 1.0 });
+            let mut node = Executor::new(Machine { cores: 2.0, memory, speed: 1.0 });
             for (function, hosting) in hosting.iter().enumerate() {
                 node.host(function as u32, *hosting);
             }

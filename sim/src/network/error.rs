@@ -84,10 +84,10 @@ pub enum MatrixProblem {
     #[error(
         "{0}; valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \"drop\""
     )]
-    Missing(BadCells),
+    Missing(Box<BadCells>),
     /// Too few rows left.
     #[error("{0}; without them fewer than two rows are left")]
-    NothingLeft(BadCells),
+    NothingLeft(Box<BadCells>),
     /// Row names differ from column names.
     #[error(
         "the row is named `{found}`, the column of that position `{expected}`; rows and columns must have the same order"

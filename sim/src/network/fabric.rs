@@ -40,7 +40,7 @@ pub struct Fabric {
     pub jitter: Option<Distribution>,
     /// Probability from 0 to 1 that a packet is lost.
     pub loss: f64,
-    /// The first retransmission comes no sooner than this.
+    /// The shortest retransmission timeout; [`MIN_RTO`] on Linux.
     pub min_rto: Duration,
 }
 
@@ -87,7 +87,7 @@ impl Fabric {
         }
         let loss = either(self.loss, degraded.loss);
         if loss > 0.0 {
-            let rto = retransmission_timeout(base.saturating_mul(2)).max(self.min_rto);
+            let rto = retransmission_timeout(base.saturating_mul(2), self.min_rto);
             let stream = &mut message_stream(draws, purpose::LOSS, from, number);
             let lost = retransmission_delay(stream, loss, rto);
             delay = Duration::from_nanos(delay.as_nanos().saturating_add(lost.as_nanos()));
@@ -108,9 +108,9 @@ fn message_stream(
 }
 
 /// The first retransmission timeout of a connection with this round trip: twice the round trip (RFC 6298's smoothed
-/// round trip plus four variances, in a steady network), at least [`MIN_RTO`].
-pub fn retransmission_timeout(round_trip: Duration) -> Duration {
-    round_trip.saturating_mul(2).max(MIN_RTO)
+/// round trip plus four variances, in a steady network), at least `least`.
+pub fn retransmission_timeout(round_trip: Duration, least: Duration) -> Duration {
+    round_trip.saturating_mul(2).max(least)
 }
 
 /// What losses add to a message of a reliable stream: each loss, with probability `loss`, costs a retransmission
@@ -125,4 +125,92 @@ pub fn retransmission_delay(stream: &mut Stream, loss: f64, rto: Duration) -> Du
         probability *= loss;
     }
     rto.saturating_mul((1 << losses) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::links::Bandwidth;
+    use super::super::rule::{Degradation, FaultId};
+    use super::*;
+
+    fn fabric() -> Fabric {
+        Fabric {
+            latency: Latency::Constant(Duration::from_millis(100)),
+            last_mile: LastMile::none(),
+            links: Links::same(Bandwidth::UNLIMITED),
+            jitter: None,
+            loss: 0.0,
+            min_rto: MIN_RTO,
+        }
+    }
+
+    fn message(number: u32) -> Message {
+        Message { from: 1, to: 2, bytes: 1_000, number }
+    }
+
+    #[test]
+    fn each_part_of_the_way_is_added() {
+        let (draws, mut rules) = (Draws::new(1, 0), Rules::new());
+        let mut fabric = fabric();
+        let delay = |fabric: &Fabric, rules: &Rules| fabric.delay(rules, &draws, message(0));
+        assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(50)));
+        fabric.last_mile = LastMile::draw(&Distribution::Constant(0.003), &draws, 3);
+        assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(56)));
+        fabric.links = Links::same(Bandwidth { up: 1_000_000, down: 8_000_000 });
+        assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(64)));
+        fabric.jitter = Some(Distribution::Constant(0.001));
+        assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(65)));
+        let slow = Degradation { delay: Duration::from_millis(10), loss: 0.0, bandwidth: 0.5 };
+        rules.degrade(FaultId(0), 2, slow);
+        assert_eq!(delay(&fabric, &rules), Some(Duration::from_millis(83)));
+        rules.degrade(FaultId(1), 2, Degradation { bandwidth: 0.0, ..slow });
+        assert_eq!(delay(&fabric, &rules), None, "no bandwidth left");
+        rules.heal(FaultId(1));
+        rules.partition(FaultId(1), Arc::from([0, 0, 1].as_slice()));
+        assert_eq!(delay(&fabric, &rules), None);
+        let own = Message { to: 1, ..message(0) };
+        assert_eq!(fabric.delay(&rules, &draws, own), Some(Duration::ZERO));
+    }
+
+    /// The number of losses is geometric: P(at least k) = p^k; the mean delay is RTO · Σ p^k 2^(k−1).
+    #[test]
+    fn losses_delay_and_never_drop_a_message() {
+        let (draws, rules) = (Draws::new(7, 0), Rules::new());
+        let fabric = Fabric { loss: 0.2, ..fabric() };
+        let messages = 100_000u32;
+        let rto = Duration::from_millis(200);
+        let mut at_least = [0u32; 4];
+        for number in 0..messages {
+            let delay = fabric.delay(&rules, &draws, message(number)).expect("it arrives");
+            let extra = delay.as_nanos() - 50_000_000;
+            for (k, count) in at_least.iter_mut().enumerate() {
+                *count += u32::from(extra >= rto.as_nanos() * ((1 << (k + 1)) - 1));
+            }
+            assert_eq!(extra % rto.as_nanos(), 0);
+        }
+        for (k, count) in at_least.iter().enumerate() {
+            let p = libm::pow(0.2, k as f64 + 1.0);
+            let expected = p * f64::from(messages);
+            let deviation = (expected * (1.0 - p)).sqrt();
+            assert!(
+                (f64::from(*count) - expected).abs() < 4.0 * deviation,
+                "{} losses: {count}, {expected}",
+                k + 1
+            );
+        }
+        let again = fabric.delay(&rules, &draws, message(17));
+        assert_eq!(again, fabric.delay(&rules, &draws, message(17)), "by sender and number only");
+    }
+
+    #[test]
+    fn timeouts_are_twice_the_round_trip_and_bounded() {
+        assert_eq!(retransmission_timeout(Duration::from_millis(10), MIN_RTO), MIN_RTO);
+        assert_eq!(retransmission_timeout(Duration::from_millis(300), MIN_RTO), Duration::from_millis(600));
+        let stream = &mut Draws::new(1, 0).stream(purpose::LOSS, 0);
+        let worst = retransmission_delay(stream, 1.0, MIN_RTO);
+        assert_eq!(worst, MIN_RTO * 511, "even if everything is lost");
+        assert_eq!(retransmission_delay(stream, 0.0, MIN_RTO), Duration::ZERO);
+    }
 }

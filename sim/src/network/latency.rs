@@ -123,3 +123,32 @@ impl LastMile {
         Duration::from_nanos(sum * Self::NANOS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawn_pair_keeps_its_delay_in_both_directions() {
+        let draws = Draws::new(1, 0);
+        let latency = Latency::Pairs(PairLatency::new(Distribution::Constant(0.08), draws));
+        assert_eq!(latency.one_way(3, 900_000), Duration::from_millis(40));
+        assert_eq!(latency.one_way(900_000, 3), Duration::from_millis(40));
+        assert_eq!(latency.one_way(3, 3), Duration::ZERO);
+        assert_eq!(latency.nodes(), None);
+    }
+
+    #[test]
+    fn last_miles_are_added_at_both_ends_but_not_within_a_node() {
+        let draws = Draws::new(1, 0);
+        let last_mile = LastMile::draw(&Distribution::Constant(0.008), &draws, 3);
+        assert_eq!(last_mile.between(0, 2), Duration::from_millis(16));
+        assert_eq!(last_mile.between(2, 2), Duration::ZERO);
+        assert_eq!(LastMile::none().between(0, 2), Duration::ZERO);
+    }
+
+    #[test]
+    fn models_are_small() {
+        assert!(size_of::<Latency>() <= 96, "{}", size_of::<Latency>());
+    }
+}

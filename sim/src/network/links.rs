@@ -79,3 +79,29 @@ pub(super) fn scale(speed: u64, factor: f64) -> u64 {
     // The cast saturates and sends NaN to zero.
     (speed as f64 * factor) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_end_decides_and_time_is_rounded_up() {
+        let slow = Bandwidth { up: 8_000, down: 1_000_000 };
+        let fast = Bandwidth { up: 1_000_000, down: 3_000_000 };
+        let links = Links::by_class(vec![slow, fast], vec![0, 1, 1]);
+        assert_eq!(links.serialisation(0, 1, 1_000, 1.0), Duration::from_secs(1));
+        assert_eq!(links.serialisation(1, 0, 1_000, 1.0), Duration::from_millis(8));
+        assert_eq!(links.serialisation(1, 0, 1_000, 0.5), Duration::from_millis(16));
+        assert_eq!(links.serialisation(1, 1, 1_000, 1.0), Duration::ZERO);
+        let third = Links::same(Bandwidth { up: 3_000_000_000, down: 3_000_000_000 });
+        assert_eq!(third.serialisation(0, 1, 1, 1.0), Duration::from_nanos(3), "8/3 ns");
+    }
+
+    #[test]
+    fn no_size_and_no_speed_overflows() {
+        let links = Links::same(Bandwidth { up: 1, down: 1 });
+        assert_eq!(links.serialisation(0, 1, u64::MAX, 1.0), Duration::MAX);
+        assert_eq!(links.serialisation(0, 1, 1, 0.0), Duration::MAX);
+        assert_eq!(Links::same(Bandwidth::UNLIMITED).serialisation(0, 1, u64::MAX, 0.1), Duration::ZERO);
+    }
+}

@@ -151,7 +151,7 @@ impl fmt::Display for BadCells {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundTrips {
     rows: usize,
-    /// One-way times in [`CELL_NANOS`], row by row; the diagonal is zero.
+    /// One-way times in [`CELL_NANOS`], row by row.
     cells: Vec<u32>,
     names: Vec<String>,
     bad: BadCells,
@@ -192,10 +192,10 @@ impl RoundTrips {
         let mut names = names;
         if bad.count() > 0 {
             match missing {
-                Missing::Error => return Err(MatrixError::file(file, MatrixProblem::Missing(bad))),
+                Missing::Error => return Err(MatrixError::file(file, MatrixProblem::Missing(Box::new(bad)))),
                 Missing::Median => {
                     if bad.count() == bad.cells {
-                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(bad)));
+                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(Box::new(bad))));
                     }
                     fill_with_medians(&mut cells, rows);
                 }
@@ -204,7 +204,7 @@ impl RoundTrips {
                     bad.dropped_rows =
                         (0..rows).filter(|r| keep.binary_search(r).is_err()).map(|r| r + 1).collect();
                     if keep.len() < 2 {
-                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(bad)));
+                        return Err(MatrixError::file(file, MatrixProblem::NothingLeft(Box::new(bad))));
                     }
                     let old = &cells;
                     cells = keep.iter().flat_map(|r| keep.iter().map(move |c| old[r * rows + c])).collect();
@@ -216,35 +216,28 @@ impl RoundTrips {
         Ok(RoundTrips { rows, cells, names, bad })
     }
 
-    /// A matrix from code: `millis[i]` holds the round trips of site i to the sites before it, in milliseconds.
-    pub(super) fn from_triangle(sites: &[(&str, &[u32])]) -> Self {
-        let rows = sites.len();
-        let mut cells = vec![0; rows * rows];
-        for (i, (_, row)) in sites.iter().enumerate() {
-            assert_eq!(row.len(), i, "a triangle");
-            for (j, millis) in row.iter().enumerate() {
-                cells[i * rows + j] = millis * 5_000;
-                cells[j * rows + i] = millis * 5_000;
-            }
-        }
-        let names = sites.iter().map(|(name, _)| (*name).to_owned()).collect();
-        RoundTrips { rows, cells, names, bad: BadCells::default() }
-    }
-
-    /// A table from code, with the round trips within each site on its diagonal.
+    /// A matrix between regions: `round_trips[from][to]` in the order of `names`, the round trip within a region on
+    /// the diagonal. Kept in units of 200 ns, up to 858 s.
     ///
     /// # Panics
-    /// If it is not square.
+    /// If there are not as many rows and columns as names, or more than [`MAX_ROWS`].
     pub fn from_rows(names: &[String], round_trips: &[Vec<Duration>]) -> Self {
-        assert!(names.len() == round_trips.len(), "a row for each name");
-        let mut cells = Vec::with_capacity(names.len() * names.len());
-        for row in round_trips {
-            assert_eq!(row.len(), names.len(), "as many columns as rows");
-            cells.extend(
-                row.iter().map(|time| (time.as_nanos() / (2 * CELL_NANOS)).min(i64::from(u32::MAX)) as u32),
-            );
+        let rows = names.len();
+        assert!(rows <= MAX_ROWS, "more regions than a matrix has rows");
+        assert!(
+            round_trips.len() == rows && round_trips.iter().all(|row| row.len() == rows),
+            "a square matrix"
+        );
+        let cell = |round_trip: &Duration| {
+            // Below the marks for missing cells.
+            (round_trip.as_nanos() / (2 * CELL_NANOS)).min(i64::from(NEGATIVE - 1)) as u32
+        };
+        RoundTrips {
+            rows,
+            cells: round_trips.iter().flatten().map(cell).collect(),
+            names: names.to_vec(),
+            bad: BadCells::default(),
         }
-        RoundTrips { rows: names.len(), cells, names: names.to_vec(), bad: BadCells::default() }
     }
 
     /// Number of sites.
@@ -262,7 +255,8 @@ impl RoundTrips {
         &self.bad
     }
 
-    /// The round trip from row `from` to column `to` (from 0); zero on the diagonal.
+    /// The round trip from row `from` to column `to` (from 0). On the diagonal zero in a matrix from a file, the round
+    /// trip within a region in one between regions.
     ///
     /// # Panics
     /// If a row or column is not below [`RoundTrips::rows`].

@@ -1,7 +1,7 @@
 //! The simulated network: how long a message takes from one node to another, and who cannot reach whom.
 //!
 //! - [`Latency`] is the propagation delay between two nodes, deterministic and without any draw per message:
-//!   measured matrices ([`RoundTrips`]), regions ([`regions`]), coordinates ([`Space`]), or a distribution.
+//!   measured matrices ([`RoundTrips`]), regions, coordinates ([`Space`]), or a distribution.
 //! - [`Fabric`] adds what a message meets on its way: last mile, serialisation, jitter, retransmissions.
 //! - [`Rules`] is what faults change: degraded nodes and partitions.
 //! - [`Transfers`] shares links among the bodies of calls.
@@ -15,7 +15,6 @@ mod links;
 mod matrix;
 mod pairs;
 mod read;
-pub mod regions;
 mod rule;
 mod sites;
 mod space;
@@ -28,7 +27,6 @@ pub use latency::{LastMile, Latency, PairLatency};
 pub use links::{Bandwidth, Links};
 pub use matrix::{BadCell, BadCellKind, BadCells, MAX_ROUND_TRIP, MAX_ROWS, Missing, RoundTrips, TimeUnit};
 pub use read::{MatrixFormat, MatrixOptions};
-pub use regions::RegionError;
 pub use rule::{Degradation, FaultId, Rules};
 pub use sites::Sites;
 pub use space::Space;

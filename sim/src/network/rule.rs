@@ -115,3 +115,40 @@ impl Rules {
         Degradation { bandwidth: from.bandwidth.min(to.bandwidth), ..from.and(to) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_faults_add_up_and_heal_one_by_one() {
+        let mut rules = Rules::new();
+        let slow = Degradation { delay: Duration::from_millis(10), loss: 0.5, bandwidth: 0.5 };
+        rules.degrade(FaultId(1), 3, slow);
+        rules.degrade(FaultId(2), 3, slow);
+        rules.degrade(FaultId(2), 4, Degradation { bandwidth: 0.1, ..Degradation::NONE });
+        let both = rules.degradation(3);
+        assert_eq!((both.delay, both.loss, both.bandwidth), (Duration::from_millis(20), 0.75, 0.25));
+        assert_eq!(rules.between(3, 4), Degradation { bandwidth: 0.1, ..both });
+        assert_eq!(rules.between(4, 3), rules.between(3, 4));
+        assert_eq!(rules.between(3, 3), Degradation::NONE, "a node reaches itself without its link");
+        assert_eq!(rules.heal(FaultId(2)), [3, 4]);
+        assert_eq!((rules.degradation(3), rules.degradation(4)), (slow, Degradation::NONE));
+        assert_eq!(rules.heal(FaultId(1)), [3]);
+        assert!(rules.heal(FaultId(1)).is_empty());
+    }
+
+    #[test]
+    fn a_partition_separates_groups_until_it_heals() {
+        let mut rules = Rules::new();
+        rules.partition(FaultId(1), Arc::from([0, 1, 1, 0].as_slice()));
+        rules.partition(FaultId(2), Arc::from([0, 0, 7].as_slice()));
+        assert!(rules.connected(0, 3) && rules.connected(0, 99), "nodes beyond the end are in group 0");
+        assert!(!rules.connected(0, 1) && !rules.connected(1, 0));
+        assert!(!rules.connected(1, 2), "by the second partition");
+        rules.heal(FaultId(2));
+        assert!(rules.connected(1, 2) && !rules.connected(0, 2));
+        rules.heal(FaultId(1));
+        assert!(rules.connected(0, 2));
+    }
+}

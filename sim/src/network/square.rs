@@ -52,12 +52,11 @@ pub(super) fn parse<R: BufRead>(
     while let Some((line_number, line)) = lines.next()? {
         let (mut values, trailing) = separator.get_or_insert_with(|| Separator::of(line)).split(line);
         if rows == 0 {
-            if header.is_none() && values.iter().any(is_word) && !values.iter().any(|value| is_number(&value))
-            {
+            if header.is_none() && values.iter().any(is_word) && !values.iter().any(is_number) {
                 header = Some(values.iter().map(|value| (*value).to_owned()).collect());
                 continue;
             }
-            named = header.is_some() && values.first().is_some_and(|value| is_word(&value));
+            named = header.is_some() && values.first().is_some_and(is_word);
             columns = values.len() - usize::from(named);
             first_row_trailing = trailing;
         }

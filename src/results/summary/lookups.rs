@@ -46,8 +46,7 @@ impl LookupStats {
     pub(super) fn lookup(&mut self, lookup: &LookupRecord<'_>) {
         self.lookups += 1;
         // That there is nothing is an answer; a look-up that the run's end or its own node cut off says nothing.
-        self.failed +=
-            u64::from(matches!(lookup.outcome, LookupOutcome::Timeout | LookupOutcome::Unreachable));
+        self.failed += u64::from(matches!(lookup.outcome, LookupOutcome::Timeout | LookupOutcome::Failed));
         if lookup.outcome == LookupOutcome::Ok {
             if let Some(done) = lookup.done_us {
                 self.time.record(done.saturating_sub(lookup.start_us));

@@ -26,6 +26,8 @@ pub struct RepetitionSummary {
     pub repetition: u32,
     /// The statistics, in a fixed order.
     pub statistics: Vec<Statistic>,
+    /// The measured phases that had calls, in the order of the plan.
+    pub phases: Vec<String>,
     /// The faults that struck, in order of their numbers.
     pub faults: Vec<Fault>,
 }
@@ -175,7 +177,7 @@ mod tests {
         };
         let mut statistics: Vec<_> = p50.map(|value| statistic("latency", value)).into_iter().collect();
         statistics.push(statistic("exec", 1.0));
-        RepetitionSummary { repetition, statistics, faults: Vec::new() }
+        RepetitionSummary { repetition, statistics, phases: Vec::new(), faults: Vec::new() }
     }
 
     #[test]

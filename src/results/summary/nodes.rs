@@ -89,7 +89,7 @@ impl NodeStats {
         // 1 if all are equally loaded, 1/n if one does all the work.
         let (hosts, sum, squares, largest) = self.load;
         out.ratio("load", "jain", "ratio", sum * sum, hosts as f64 * squares, hosts);
-        out.ratio("load", "max over mean", "ratio", largest * hosts as f64, sum, hosts);
+        out.ratio("load", "max_over_mean", "ratio", largest * hosts as f64, sum, hosts);
         out.ratio("load", "mean", "share", self.worked.0, self.worked.1, hosts);
         out.add("longest_queue", "max", "count", Some(f64::from(self.longest_queue)), n);
     }

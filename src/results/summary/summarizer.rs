@@ -153,11 +153,13 @@ impl Summarizer {
             let window = self.phases[first.phase].window;
             all.collect(&mut Collector::new(&mut statistics, "all"), window, several);
         }
+        let mut phases = Vec::new();
         for of_phase in leaves.chunk_by(|a, b| a.phase == b.phase) {
             let Some((first, rest)) = of_phase.split_first() else {
                 continue;
             };
             let Phase { name, window, .. } = &self.phases[first.phase];
+            phases.push(name.clone());
             let mut whole = first.stats.clone();
             rest.iter().for_each(|leaf| whole.merge(&leaf.stats));
             whole.collect(&mut Collector::new(&mut statistics, format!("phase={name}")), *window, false);
@@ -201,6 +203,6 @@ impl Summarizer {
                 })
             })
             .collect();
-        (RepetitionSummary { repetition, statistics, faults }, logs)
+        (RepetitionSummary { repetition, statistics, phases, faults }, logs)
     }
 }

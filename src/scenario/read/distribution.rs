@@ -89,9 +89,7 @@ macro_rules! distributions {
             pub(in crate::scenario) static DISTRIBUTION: Section = Section {
                 id: concat!($name, "-distribution"),
                 title: concat!("a distribution of ", $one),
-                doc: concat!(
-                    "A law that draws ", $one, "s. A plain text is a constant."
-                ),
+                doc: concat!("A law that draws ", $one, "; a plain text is a constant."),
                 keys: &[
                     optional("constant", Q, "", "Always this value."),
                     optional("uniform", Kind::Table(&UNIFORM), "", "Between two bounds."),
@@ -118,8 +116,8 @@ macro_rules! distributions {
     };
 }
 
-distributions!(durations, "duration", Quantity::Duration, "duration");
-distributions!(sizes, "size", Quantity::Size, "size");
+distributions!(durations, "duration", Quantity::Duration, "durations");
+distributions!(sizes, "size", Quantity::Size, "sizes");
 
 /// The keys of a distribution's table.
 pub(in crate::scenario) const LAWS: &[&str] =

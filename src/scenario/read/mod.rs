@@ -8,6 +8,7 @@ mod faas;
 mod fault;
 mod function;
 mod kademlia;
+mod latency;
 mod names;
 mod network;
 mod output;

@@ -14,18 +14,22 @@
 //! 3. asks [`Schedule::item`] for the items of a manycall, in any order, as it needs them.
 
 mod arrivals;
+mod call;
 mod choice;
+mod error;
 mod flow;
 mod functions;
 mod population;
 #[cfg(test)]
 mod tests;
 
+pub use call::{CallId, CallKey, CallKind, Demand, ScheduledCall};
+pub use error::ScheduleError;
 pub use population::Population;
 
-use super::schema::{AnycallPolicy, Arrivals, ManycallPolicy, Scenario};
+use super::schema::{Arrivals, Scenario};
 use super::trace::Traces;
-use crate::draws::{Draws, Purpose, WeightError};
+use crate::draws::{Draws, Purpose};
 use crate::time::{Duration, Time};
 use arrivals::Cursor;
 use flow::Flow;
@@ -55,167 +59,6 @@ mod purpose {
     pub(super) const CLASS: Purpose = Purpose(264);
     /// The region of a node, by node.
     pub(super) const REGION: Purpose = Purpose(265);
-}
-
-/// Where a call comes from; unique in a run.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallId {
-    /// The phase, by index.
-    pub phase: u16,
-    /// Whether it belongs to the phase's manycalls.
-    pub many: bool,
-    /// The client (closed loop), the function of the trace within its sample, or 0.
-    pub lane: u32,
-    /// The number of the call in its lane, from 0.
-    pub index: u32,
-}
-
-/// The number that a call's draws are keyed by: also the entity for draws of a driver that belong to a call.
-///
-/// Made from hashes, so two calls can share one (with a probability around 2^-30 for a large run):
-/// they would then share draws, which does no harm. A map of calls is keyed by [`CallId`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallKey(pub u64);
-
-impl CallKey {
-    /// The number for draws that belong to item `item` (from 0) of the manycall with this key.
-    pub fn item(self, item: u32) -> CallKey {
-        // An odd factor keeps the items apart, and far from the manycall's neighbours.
-        CallKey(self.0 ^ (u64::from(item) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-}
-
-/// A call, or a manycall, that is due at an instant.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct ScheduledCall {
-    /// Where it comes from.
-    pub id: CallId,
-    /// What its draws are keyed by.
-    pub key: CallKey,
-    /// When it is due; within its phase.
-    pub at: Time,
-    /// Anycall or manycall, and how it is run.
-    pub kind: CallKind,
-    /// The function, by index (copies counted).
-    pub function: u32,
-    /// The node that takes it, by index.
-    pub entry: u32,
-    /// What is asked of the function; of a manycall nothing, its items say.
-    pub demand: Demand,
-    /// When it fails if it is not done, counted from `at`; of a manycall that of each item, `None`: never.
-    pub deadline: Option<Duration>,
-    /// Whether an attempt that may have started may be repeated.
-    pub idempotent: bool,
-    /// Whether caches and connections of the entry are emptied first.
-    pub cold: bool,
-}
-
-/// How a call is run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CallKind {
-    /// One call.
-    Anycall {
-        /// Who runs it: the phase's policy, else the function's, else the scenario's.
-        policy: AnycallPolicy,
-    },
-    /// Many calls of one function.
-    Manycall {
-        /// Who runs the items: the phase's policy, else the scenario's.
-        policy: ManycallPolicy,
-        /// How many.
-        items: u32,
-    },
-}
-
-/// What a call, or an item of a manycall, asks of the function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Demand {
-    /// The request's body in bytes; at most 2^50.
-    pub request_bytes: u64,
-    /// The response's body in bytes; at most 2^50.
-    pub response_bytes: u64,
-    /// How long it takes on a core of speed 1; at most 10^9 s.
-    pub service_time: Duration,
-    /// Whether the function itself answers with an error.
-    pub fails: bool,
-}
-
-/// A scenario that no schedule can be made of. What the scenario's reader has checked does not end here, but which nodes
-/// a selector takes, and what a trace holds, is known only now.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ScheduleError {
-    /// No node can take a phase's calls.
-    #[error("phase `{phase}`: its entry selects no node; at least one is needed")]
-    NoEntry {
-        /// The phase.
-        phase: String,
-    },
-    /// A phase calls no function.
-    #[error("phase `{phase}` calls no function; at least one is needed")]
-    NoFunction {
-        /// The phase.
-        phase: String,
-    },
-    /// A phase calls a function that does not exist.
-    #[error("phase `{phase}` calls function {function}; there are {functions}, counted from 0")]
-    UnknownFunction {
-        /// The phase.
-        phase: String,
-        /// The function's index.
-        function: u32,
-        /// How many there are.
-        functions: u32,
-    },
-    /// Arrivals that would never come, or never end.
-    #[error("phase `{phase}`: {what} = {value} must be a finite number above zero")]
-    Arrivals {
-        /// The phase.
-        phase: String,
-        /// The setting.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-    },
-    /// A trace was not read before.
-    #[error("the trace `{path}` has not been read")]
-    NoTrace {
-        /// The file.
-        path: String,
-    },
-    /// No function of a trace is in the sample.
-    #[error("phase `{phase}`: sample = {sample} keeps no function of `{path}`; a larger share is needed")]
-    EmptySample {
-        /// The phase.
-        phase: String,
-        /// The file.
-        path: String,
-        /// The share.
-        sample: f64,
-    },
-    /// Providers that are defined by each other.
-    #[error("function `{function}`: its providers are chosen among providers that depend on its own")]
-    Cycle {
-        /// The function.
-        function: String,
-    },
-    /// A popularity or share that nothing can be chosen by.
-    #[error("{place}: {source}")]
-    Weights {
-        /// Whose.
-        place: String,
-        /// What is wrong.
-        source: WeightError,
-    },
-    /// More than the schedule numbers.
-    #[error("{found} {what} are more than the {max} that are possible")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many there are.
-        found: usize,
-        /// How many there may be.
-        max: usize,
-    },
 }
 
 /// The calls of one repetition, by time: an iterator over what is known in advance (all of an open loop, the first

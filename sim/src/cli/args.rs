@@ -1,0 +1,113 @@
+//! What can be asked of `sim`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Simulates a network of edge nodes that run functions for each other.
+///
+/// `sim SCENARIO` runs a scenario and writes a folder of CSV files, the same bytes for the same scenario and seed.
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Reads a scenario and all files it names, and says what is wrong. Runs and writes nothing.
+    Check {
+        /// The scenario file.
+        scenario: PathBuf,
+        #[command(flatten)]
+        set: Overrides,
+    },
+    /// Prints the JSON Schema of scenario files, for editors.
+    Schema,
+    /// Runs a run again from its manifest and holds every hash against it.
+    Verify {
+        /// The run's folder.
+        run: PathBuf,
+        /// Threads; by default one a core.
+        #[arg(long)]
+        threads: Option<usize>,
+        /// No progress bar.
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Prints one line per event of a small run, to see the protocol at work. Writes no files.
+    Trace(Trace),
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The scenario file.
+    #[arg(required = true)]
+    pub(super) scenario: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) set: Overrides,
+    /// Where the run's folder goes: DIR/<name>/<seed>-<run>. By default what the scenario says, else `results`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Replaces the folder of an earlier run of the same scenario and seed.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Threads; by default one a core. Any number gives the same files.
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// Changes to a scenario from the command line.
+#[derive(Debug, Args)]
+pub(super) struct Overrides {
+    /// Sets any key of the scenario: `--set network.nodes=500`, `--set function.resize.providers=5`.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(super) set: Vec<(String, String)>,
+    /// The seed of all draws; the same as `--set seed=N`.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// How many repetitions; the same as `--set repetitions=N`.
+    #[arg(long, value_name = "N")]
+    pub(super) repetitions: Option<u32>,
+}
+
+/// A trace.
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// The scenario file.
+    pub(super) scenario: PathBuf,
+    #[command(flatten)]
+    pub(super) set: Overrides,
+    /// Begin at this virtual time, in seconds; what came before 0 is joining.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub(super) from: Option<f64>,
+    /// Print at most so many lines.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub(super) lines: u64,
+    /// Only lines about this node, by number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) node: Option<u32>,
+}
+
+impl Overrides {
+    /// All of them as keys and values.
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        let mut all = self.set.clone();
+        all.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
+        all.extend(self.repetitions.map(|n| ("repetitions".to_owned(), n.to_string())));
+        all
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(format!("`{text}` is not KEY=VALUE, for instance network.nodes=500")),
+    }
+}

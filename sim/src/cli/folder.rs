@@ -1,0 +1,106 @@
+//! A run's folder on disk: it gets its name when it is complete.
+
+use edge_faas_core::results::{Folder, Part, Scratch, Table};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Parts up to this size stay in memory.
+const SPILL: usize = 16 << 20;
+
+/// A folder in the making, beside where it will be. Dropped before [`RunFolder::complete`], it takes itself away.
+#[derive(Debug)]
+pub(super) struct RunFolder {
+    making: PathBuf,
+    target: PathBuf,
+    complete: bool,
+}
+
+impl RunFolder {
+    /// Begins a folder that will be `target`.
+    pub(super) fn begin(target: &Path) -> io::Result<Self> {
+        let parent = target.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("run");
+        let making = parent.join(format!(".{name}.{}.incomplete", std::process::id()));
+        if making.exists() {
+            fs::remove_dir_all(&making)?;
+        }
+        fs::create_dir(&making)?;
+        Ok(RunFolder { making, target: target.to_owned(), complete: false })
+    }
+
+    /// Gives the folder its name; an earlier one of that name is replaced.
+    pub(super) fn complete(mut self) -> io::Result<()> {
+        if self.target.exists() {
+            fs::remove_dir_all(&self.target)?;
+        }
+        fs::rename(&self.making, &self.target)?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if !self.complete {
+            // Nothing more can be done about a folder that will not go.
+            let _ = fs::remove_dir_all(&self.making);
+        }
+    }
+}
+
+impl Folder for RunFolder {
+    type File = BufWriter<File>;
+
+    fn create(&mut self, name: &str) -> io::Result<Self::File> {
+        Ok(BufWriter::with_capacity(1 << 18, File::create_new(self.making.join(name))?))
+    }
+
+    fn close(&mut self, _name: &str, mut file: Self::File) -> io::Result<()> {
+        file.flush()
+    }
+}
+
+/// Parts of a repetition: in memory while they are small, then in temporary files without a name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TemporaryScratch;
+
+impl Scratch for TemporaryScratch {
+    fn part(&mut self, _table: Table) -> io::Result<Box<dyn Part>> {
+        Ok(Box::new(TemporaryPart(tempfile::SpooledTempFile::new(SPILL))))
+    }
+}
+
+struct TemporaryPart(tempfile::SpooledTempFile);
+
+impl Write for TemporaryPart {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Part for TemporaryPart {
+    fn reopen(mut self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
+        self.0.rewind()?;
+        Ok(Box::new(self.0))
+    }
+}
+
+/// A folder that only hashes what it is given.
+#[derive(Debug, Default)]
+pub(super) struct HashOnly;
+
+impl Folder for HashOnly {
+    type File = io::Sink;
+
+    fn create(&mut self, _name: &str) -> io::Result<io::Sink> {
+        Ok(io::sink())
+    }
+    fn close(&mut self, _name: &str, _file: io::Sink) -> io::Result<()> {
+        Ok(())
+    }
+}

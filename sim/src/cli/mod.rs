@@ -1,0 +1,72 @@
+//! The command line: `sim SCENARIO` and its companions.
+
+mod args;
+mod cost;
+mod folder;
+mod progress;
+mod run;
+mod trace;
+mod verify;
+
+use args::{Cli, Command};
+use clap::Parser;
+use edge_faas_core::scenario::json_schema;
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why a command did not do what it was asked to: exit code 2 for a mistake in what was given, 1 for the rest.
+#[derive(Debug)]
+enum Failure {
+    /// What the user gave is wrong. Nothing was written.
+    Input(String),
+    /// Something went wrong on the way, or a check did not hold.
+    Other(String),
+}
+
+impl Failure {
+    fn input(error: impl fmt::Display) -> Self {
+        Failure::Input(error.to_string())
+    }
+
+    fn other(error: impl fmt::Display) -> Self {
+        Failure::Other(error.to_string())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Some(Command::Check { scenario, set }) => run::check(&scenario, &set),
+        Some(Command::Schema) => schema(),
+        Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
+        Some(Command::Trace(trace)) => trace::trace(&trace),
+        None => run::run(&cli.run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(message)) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn schema() -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(&json_schema()).map_err(Failure::other)?;
+    print(&format!("{text}\n"))
+}
+
+/// Prints to standard output; a reader that has gone away is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::other(error)),
+        _ => Ok(()),
+    }
+}

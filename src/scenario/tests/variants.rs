@@ -1,0 +1,115 @@
+//! Overrides, sweeps, includes, and what names a run.
+
+use super::*;
+
+#[test]
+fn overrides_win_and_are_named_in_errors() {
+    let set = |key: &str, value: &str| {
+        load_with(&least(""), &[(key, value)]).map(|loaded| loaded.variants[0].scenario.clone())
+    };
+    assert_eq!(set("network.nodes", "50").expect("nodes").network.nodes, 50);
+    assert_eq!(set("seed", "18446744073709551615").expect("seed").seed, u64::MAX);
+    assert_eq!(
+        set("function.f.providers", "5").expect("providers").functions[0].providers.take,
+        Take::Count(5)
+    );
+    assert_eq!(set("function.0.queue", "5").expect("queue").functions[0].queue, 5);
+    assert_eq!(set("faas.policy", "race").expect("policy").faas.policy, AnycallPolicy::Race);
+    assert_eq!(set("network.loss", "5%").expect("loss").network.loss, 0.05);
+    let calls =
+        set("phase.p.anycall.rate", "5/s").expect("rate").phases[0].anycall.clone().expect("anycalls");
+    assert_eq!(calls.arrivals, Arrivals::Poisson { rate: 5.0 });
+    let latency = set("network.latency", "{ matrix = \"matrix.gz\", unit = \"ms\" }").expect("latency");
+    assert!(matches!(latency.network.latency, Latency::Matrix { file, .. } if file.path == "matrix.gz"));
+    for (key, value, part) in [
+        ("network.nodes", "1", "--set network.nodes=1: nodes = 1 must be"),
+        ("network.nods", "10", "--set network.nods=10: network has no key `nods`: did you mean `nodes`?"),
+        ("function.g.queue", "5", "no [[function]] is named `g`: valid are f"),
+        ("function.queue", "5", "write function.<name>.queue"),
+        ("name.x", "5", "name is a text"),
+        ("", "5", "is no key"),
+        ("a..b", "5", "is no key"),
+        ("include", "[]", "cannot be set"),
+        ("faas.cache_ttl", "5", "has no unit"),
+    ] {
+        let error = set(key, value).expect_err(key).to_string();
+        assert!(error.contains(part), "`{part}` is missing in: {error}");
+    }
+}
+
+#[test]
+fn a_sweep_makes_every_combination() {
+    let text = least(
+        "anycall = { rate = \"1/s\" }\n[sweep]\n\"function.f.providers\" = [1, 2]\n\"phase.p.anycall.policy\" = [\"race\", \"nearest\"]\n[[sweep.factor]]\nname = \"path\"\nlevels = { warm = {}, cold = { \"phase.p.anycall.cold\" = true, \"faas.cache_ttl\" = \"0s\" } }",
+    );
+    let loaded = load_with(&text, &[]).expect("a sweep");
+    let labels: Vec<&str> = loaded.variants.iter().map(|variant| variant.label.as_str()).collect();
+    assert_eq!(labels.len(), 8);
+    assert_eq!(labels[0], "providers=1,policy=race,path=warm");
+    assert_eq!(labels[7], "providers=2,policy=nearest,path=cold");
+    let last = &loaded.variants[7].scenario;
+    assert_eq!(last.functions[0].providers.take, Take::Count(2));
+    assert!(last.phases[0].anycall.clone().expect("anycalls").cold && last.faas.cache_ttl.is_zero());
+    assert_eq!(loaded.variants[7].values[0], ("function.f.providers".to_owned(), "2".to_owned()));
+
+    let pinned = load_with(&text, &[("function.f.providers", "3")]).expect("a pinned factor");
+    assert_eq!(pinned.variants.len(), 4);
+    assert!(pinned.variants.iter().all(|v| v.scenario.functions[0].providers.take == Take::Count(3)));
+
+    let zip = load_with(&text, &[("sweep.mode", "zip")]).expect("zipped");
+    let labels: Vec<&str> = zip.variants.iter().map(|variant| variant.label.as_str()).collect();
+    assert_eq!(labels, ["providers=1,policy=race,path=warm", "providers=2,policy=nearest,path=cold"]);
+    let uneven = text.replace("[1, 2]", "[1, 2, 3]");
+    let error = load_with(&uneven, &[("sweep.mode", "zip")]).expect_err("uneven").to_string();
+    assert!(error.contains("as many levels"), "{error}");
+}
+
+#[test]
+fn includes_are_merged_below() {
+    let base = least("anycall = { rate = \"1/s\" }\n[faas]\ncache_ttl = \"1s\"\navoid = \"2s\"");
+    let over = "include = [\"../base.toml\"]\nname = \"b\"\n[faas]\ncache_ttl = \"9s\"\n[[function]]\nname = \"f\"\nqueue = 7\n[[function]]\nname = \"g\"\nproviders = 1\nservice_time = \"1s\"\n[network]\nlatency = \"3ms\"";
+    let files = memory(&[("x/y/../base.toml", &base), ("x/y/over.toml", over)]);
+    let loaded = Scenario::load("x/y/over.toml", &files, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = &loaded.variants[0].scenario;
+    assert_eq!(scenario.name, "b");
+    assert_eq!(scenario.faas.cache_ttl, Duration::from_secs(9));
+    assert_eq!(scenario.faas.avoid, Duration::from_secs(2));
+    assert_eq!((scenario.functions.len(), scenario.functions[0].queue), (2, 7));
+    assert_eq!(loaded.inputs.len(), 2);
+
+    let files = memory(&[("a.toml", "include = [\"b.toml\"]"), ("b.toml", "include = [\"a.toml\"]")]);
+    let error = Scenario::load("a.toml", &files, &[]).expect_err("a cycle").to_string();
+    assert!(error.starts_with("b.toml:1:12: a.toml includes itself"), "{error}");
+    let files = memory(&[("a.toml", "\ninclude = [\"b.toml\"]")]);
+    let error = Scenario::load("a.toml", &files, &[]).expect_err("missing").to_string();
+    assert!(error.starts_with("a.toml:2:12: cannot read b.toml"), "{error}");
+}
+
+#[test]
+fn json_holds_everything_and_names_the_run() {
+    let text = least(
+        "anycall = { trace = { azure2021 = \"trace.csv\" } }\nmanycall = { items = 3, every = \"1.5ms\" }\n[churn]\nsession = { empirical = [[\"0%\", \"1s\"], [\"33.3%\", \"7s\"], [\"100%\", \"1h\"]] }\ngap = { gamma = { shape = 0.1, scale = \"30s\" } }\n[sweep]\n\"network.loss\" = [\"0.1%\", \"0.7%\"]",
+    );
+    let loaded = load_with(&text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let json = loaded.to_json().expect("JSON");
+    assert_eq!(Loaded::from_json(&json).expect("JSON is read back"), loaded);
+    let scenario = &loaded.variants[1].scenario;
+    let json = scenario.to_json().expect("JSON");
+    assert_eq!(&Scenario::from_json(&json).expect("JSON is read back"), scenario);
+    assert_eq!(json, scenario.to_json().expect("JSON"));
+
+    let id = |loaded: &Loaded| loaded.run_id().expect("an id");
+    assert_eq!(id(&loaded).len(), 64);
+    let elsewhere = load_with(&text, &[("output.directory", "/tmp")]).expect("elsewhere");
+    assert_eq!(id(&elsewhere), id(&loaded), "where results go is not what runs");
+    let seed = load_with(&text, &[("seed", "2")]).expect("another seed");
+    assert_ne!(id(&seed), id(&loaded));
+    let files = memory(&[("b.toml", &text), ("trace.csv", "x")]);
+    assert_eq!(
+        id(&Scenario::load("b.toml", &files, &[]).expect("moved")),
+        id(&loaded),
+        "files count by content"
+    );
+    let files = memory(&[("b.toml", &text), ("trace.csv", "y")]);
+    assert_ne!(id(&Scenario::load("b.toml", &files, &[]).expect("changed")), id(&loaded));
+}
