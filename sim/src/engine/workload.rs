@@ -16,8 +16,8 @@ use edge_faas_core::scenario::schema;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
 
-/// What a client needs at least to see that a call failed and to make the next: a failure that takes no time
-/// at all must not stop the clock.
+/// What a client needs at least to see that a call is over and to make the next: calls that take no time at all
+/// must not stop the clock.
 const CLIENT_TURNAROUND: Duration = Duration::from_millis(1);
 
 /// A call that has begun.
@@ -528,7 +528,7 @@ impl Engine<'_> {
 
     /// A client makes its next call.
     fn next_call(&mut self, done: schedule::CallId, due: Time, ok: bool) {
-        let completed = if self.now == due && !ok { self.now + CLIENT_TURNAROUND } else { self.now };
+        let completed = if self.now == due { self.now + CLIENT_TURNAROUND } else { self.now };
         if let Some(next) = self.workload.schedule.after(done, completed, ok) {
             let at = next.at;
             let client = self.workload.clients.insert(next) as u32;
