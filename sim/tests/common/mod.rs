@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub fn sim() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
     // A test that hangs is a finding, not a reason to wait: no run here takes more than a few seconds.
-    command.timeout(std::time::Duration::from_secs(300));
+    command.timeout(std::time::Duration::from_secs(60));
     command
 }
 
