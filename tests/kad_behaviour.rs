@@ -263,7 +263,7 @@ fn disjoint_paths_find_the_same() {
 fn a_lie_on_one_path_does_not_hide_the_truth_from_the_others() {
     // Two in ten name only each other, whatever they are asked.
     let n = 200;
-    let liar = |i: usize| i % 5 == 0;
+    let liar = |i: usize| i.is_multiple_of(5);
     let mut found = [0, 0];
     for (run, paths) in [1, 4].into_iter().enumerate() {
         let mut config = Config::default();
@@ -541,7 +541,8 @@ impl Build {
             publisher: Some(from),
             ttl_secs: Some(self.total),
         });
-        let request = |request| Input::KadRequest { from, server: self.value % 2 == 0, reply: 0, request };
+        let request =
+            |request| Input::KadRequest { from, server: self.value.is_multiple_of(2), reply: 0, request };
         let response =
             |response| Input::KadResponse { from, exchange, bytes: self.total, dialled: true, response };
         let page = self.page;
@@ -559,9 +560,10 @@ impl Build {
                 providers: peers.to_vec(),
                 total: self.total,
             }),
-            11 => {
-                response(Response::Value { record: (self.value % 2 == 0).then_some(record), closer: peers })
-            }
+            11 => response(Response::Value {
+                record: self.value.is_multiple_of(2).then_some(record),
+                closer: peers,
+            }),
             12 => response(Response::Pong),
             13 => response(Response::Stored(record)),
             14 => Input::KadFailed {

@@ -161,7 +161,12 @@ impl Kad {
         self.step = ((step + 1) % (nearest + 1)) as u8;
         let buckets = if step == nearest { nearest..self.table.buckets() } else { step..step + 1 };
         for peer in self.table.suspects(buckets) {
-            self.ask(cx, now, peer, Request::Ping);
+            // Stock peers do not answer PING (rust-libp2p's handler refuses it; the specification deprecates it).
+            let request = match cx.config.kad.extensions {
+                true => Request::Ping,
+                false => Request::FindNode(self.own_target(cx)),
+            };
+            self.ask(cx, now, peer, request);
         }
         if step == nearest {
             let target = self.own_target(cx);
