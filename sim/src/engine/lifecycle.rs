@@ -142,6 +142,7 @@ impl Engine<'_> {
             runtime.executor.restart(self.now);
         }
         self.join(number);
+        self.reset_bereaved(handle);
     }
 
     /// A node forgets providers and closes its connections: a cold start, for experiments.

@@ -477,7 +477,7 @@ impl Engine<'_> {
         };
         if matches!(outcome, Outcome::NotFound | Outcome::Unreachable | Outcome::Timeout | Outcome::Rejected)
             && let Some(state) = self.workload.calls.get(&call)
-            && self.is_unavailable(FunctionHandle(state.function))
+            && self.is_unavailable(FunctionHandle(state.function), outcome)
         {
             outcome = Outcome::Unavailable;
         }
