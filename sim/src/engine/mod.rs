@@ -266,6 +266,7 @@ impl<'s> Engine<'s> {
         while let Some((node, input)) = self.pending.pop_front() {
             self.input_if_up(node, input);
         }
+        self.write_settled();
     }
 
     /// Gives a node an input once the present event is handled, in order.

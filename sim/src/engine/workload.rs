@@ -93,6 +93,8 @@ pub(crate) struct Workload<'s> {
     clients: slab::Slab<ScheduledCall>,
     attempts: FxHashMap<(u32, u64), FlightId>,
     next_direct: u64,
+    /// Calls that have ended and whose last attempt has, in the present event.
+    settled: Vec<u64>,
 }
 
 impl<'s> Workload<'s> {
@@ -105,6 +107,7 @@ impl<'s> Workload<'s> {
             clients: slab::Slab::new(),
             attempts: FxHashMap::default(),
             next_direct: 0,
+            settled: Vec::new(),
         }
     }
 
@@ -183,6 +186,11 @@ impl<'s> Workload<'s> {
 /// alone, so that another backend gives the same call the same number.
 fn number(id: schedule::CallId, place: u64) -> u64 {
     (u64::from(id.phase) * 2 + u64::from(id.many)) << 40 | (place & ((1 << 40) - 1))
+}
+
+/// The phase of a call, from its number.
+pub(crate) fn phase_of(call: u64) -> u16 {
+    (call >> 41) as u16
 }
 
 impl Engine<'_> {
@@ -544,7 +552,14 @@ impl Engine<'_> {
         };
         state.flights = state.flights.saturating_sub(1);
         if state.flights == 0 && state.end.is_some() {
-            self.write_call(flight.call);
+            self.workload.settled.push(flight.call);
+        }
+    }
+
+    /// Writes the rows of calls that nothing can happen to any more; once their nodes have heard all of it.
+    pub(crate) fn write_settled(&mut self) {
+        while let Some(call) = self.workload.settled.pop() {
+            self.write_call(call);
         }
     }
 
