@@ -108,7 +108,7 @@ fn run(text: &str) -> Run {
     let mut rounds = 0;
     while engine.run(1 << 16).unwrap() {
         rounds += 1;
-        assert!(rounds < 100, "the run does not end");
+        assert!(rounds < 100, "the run does not end, at {:?}", engine.now());
     }
     let totals = engine.totals();
     let mut writer = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
@@ -171,8 +171,9 @@ fn each_kind_pays_for_its_own_messages() {
         asked as usize >= floods.len() * 60,
         "a flood that reaches everybody takes more messages than there are nodes: {asked}"
     );
-    // Both also count what came before time 0 or was still on its way: nothing here.
-    assert_eq!(lookup(flood), asked + answers as u64);
+    // All that was sent is in the rows, but for queries that were under way when the run ended.
+    let (sent, told) = (lookup(flood), asked + answers as u64);
+    assert!(told <= sent && sent < told + told / 20, "{sent} {told}");
     let requests = |run: &Run| {
         let rows = run.rows("lookups.csv");
         let calls: Vec<u64> = rows
@@ -252,11 +253,11 @@ fn a_dead_gateway_takes_every_call_with_it_and_a_dead_node_of_the_dht_does_not()
             } else if at < 7_500_000 {
                 assert!(ok, "{row:?}");
             } else {
-                assert!(ok || ["unknown", "entry_lost"].contains(&row["outcome"].as_str()), "{row:?}");
+                assert!(ok || ["unknown", "unreachable", "entry_lost"].contains(&row["outcome"].as_str()), "{row:?}");
             }
         }
         let outcomes = central.outcomes();
-        assert!(outcomes.get(outcome).copied().unwrap_or(0) > 50, "{outcomes:?}");
+        assert!(outcomes.get(outcome).copied().unwrap_or(0) > 30, "{outcomes:?}");
         let kademlia = faulty(KINDS[0], &fault);
         assert!(kademlia.ok() > 0.9, "{:?}", kademlia.outcomes());
     }
@@ -284,7 +285,7 @@ fn a_manycall_runs_at_the_gateway() {
         assert_eq!(run.ok(), 1.0, "{policy}: {:?}", run.outcomes());
         assert_eq!(run.rows("calls.csv").len(), 300);
     }
-    for fault in ["kill = { nodes = [0] }", "power_off = { nodes = [0] }", "partition = { groups = [[0]] }"] {
+    for fault in ["kill = { nodes = [0] }", "power_off = { nodes = [0] }", "partition = { nodes = [0] }"] {
         // It must end, whatever happens to the gateway.
         let more = format!("{more}\n[[fault]]\nat = \"4050ms\"\n{fault}\n").replace(", deadline = \"20s\"", "");
         let run = run(&text(KINDS[1], 20, &more));
@@ -310,7 +311,7 @@ fn a_node_that_joins_late_copies_the_directory() {
 fn churn_and_partitions_leave_no_kind_hanging() {
     for kind in KINDS.iter().chain(&["\"none\""]) {
         let more = format!(
-            "{CALLS}\n[churn]\nsession = {{ exponential = \"15s\" }}\ngap = {{ exponential = \"5s\" }}\nleave = \"30%\"\nfresh = true\n[[fault]]\nat = \"5s\"\npartition = {{ groups = [[0, 1, 2, 3, 4, 5]] }}\nfor = \"5s\"\n"
+            "{CALLS}\n[churn]\nsession = {{ exponential = \"15s\" }}\ngap = {{ exponential = \"5s\" }}\nleave = \"30%\"\nfresh = true\n[[fault]]\nat = \"5s\"\npartition = {{ nodes = [0, 1, 2, 3, 4, 5] }}\nfor = \"5s\"\n"
         );
         let run = run(&text(kind, 30, &more));
         assert!(!run.outcomes().contains_key("unfinished"), "{kind}: {:?}", run.outcomes());

@@ -47,7 +47,8 @@ struct Query {
     bytes: u64,
     /// Messages on their way.
     open: u32,
-    over: bool,
+    /// When it ended for the asker, and how.
+    over: Option<(Time, LookupOutcome)>,
 }
 
 impl Query {
@@ -104,7 +105,7 @@ impl Engine<'_> {
             dials: 0,
             bytes: 0,
             open: 0,
-            over: false,
+            over: None,
         };
         let query = self.flooding().queries.insert(query) as u32;
         let machine = self.population.number(asker);
@@ -149,11 +150,12 @@ impl Engine<'_> {
         }
     }
 
-    /// Forgets a query that is over when its last message is gone.
+    /// Forgets a query that is over when its last message is gone: only then all that it cost is known.
     fn tidy_query(&mut self, query: u32) {
         let queries = &mut self.flooding().queries;
-        if queries.get(query as usize).is_some_and(|state| state.over && state.open == 0) {
-            queries.remove(query as usize);
+        if queries.get(query as usize).is_some_and(|state| state.over.is_some() && state.open == 0) {
+            let state = queries.remove(query as usize);
+            self.query_row(&state);
         }
     }
 
@@ -184,7 +186,7 @@ impl Engine<'_> {
             return;
         }
         let state = &mut self.flooding().queries[query as usize];
-        if !state.over {
+        if state.over.is_none() {
             let (function, start) = (state.function, state.start);
             state.first.get_or_insert(now);
             state.depth = state.depth.max(hops);
@@ -202,33 +204,29 @@ impl Engine<'_> {
     pub(super) fn query_end(&mut self, query: u32, number: u64) {
         let now = self.now;
         let Some(state) = self.flooding().queries.get_mut(query as usize) else { return };
-        if state.number != number || state.over || now < state.until {
+        if state.number != number || state.over.is_some() || now < state.until {
             return;
         }
-        state.over = true;
-        let (asker, function) = (state.asker, state.function);
         let outcome = if state.found.is_empty() { LookupOutcome::NotFound } else { LookupOutcome::Ok };
-        self.query_row(query, outcome);
+        state.over = Some((now, outcome));
+        let (asker, function) = (state.asker, state.function);
         self.resolved(asker, function, Vec::new(), true);
         self.tidy_query(query);
     }
 
     /// The asker has gone.
     pub(super) fn query_abandoned(&mut self, query: u32, number: u64) {
+        let now = self.now;
         if let Some(state) = self.flooding().queries.get_mut(query as usize)
             && state.number == number
         {
-            let first = !std::mem::replace(&mut state.over, true);
-            if first {
-                self.query_row(query, LookupOutcome::Cancelled);
-            }
+            state.over.get_or_insert((now, LookupOutcome::Cancelled));
             self.tidy_query(query);
         }
     }
 
-    fn query_row(&mut self, query: u32, outcome: LookupOutcome) {
-        let Kind::Flood(flood) = &self.discovery.kind else { return };
-        let state = &flood.queries[query as usize];
+    fn query_row(&mut self, state: &Query) {
+        let Some((done, outcome)) = state.over else { return };
         let live = state.found.iter().filter(|peer| self.nodes[**peer as usize].is_up()).count();
         let record = LookupRecord {
             node: node_name(self.population.number(state.asker)),
@@ -236,7 +234,7 @@ impl Engine<'_> {
             function: Some(Name::Text(self.hosts.name(state.function))),
             start_us: state.start.as_micros(),
             first_us: state.first.map(Time::as_micros),
-            done_us: Some(self.now.as_micros()),
+            done_us: Some(done.as_micros()),
             depth: state.depth,
             requests: state.requests,
             timeouts: 0,

@@ -308,7 +308,10 @@ impl Engine<'_> {
             Step::Cancelled => self.cancelled_at_provider(id),
             Step::Reclaimed => self.reclaimed_at_provider(id),
             Step::Deadline => self.give_up(id),
-            Step::Lost => self.fail_here(id, AttemptFailure::Lost, Started::Maybe),
+            Step::Lost => {
+                self.nodes[entry as usize].connections.remove(provider);
+                self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+            }
         }
     }
 

@@ -220,10 +220,17 @@ impl Engine<'_> {
             Relay::Map(map) => self.end_items(map, outcome, error),
             Relay::Call => {
                 let relayed = self.workload.call(call).and_then(|state| state.relayed.as_ref());
-                if let Some(map) =
-                    relayed.filter(|relayed| !relayed.arrived).and_then(|relayed| relayed.map)
-                {
-                    self.item_settled(map);
+                let item = relayed.and_then(|relayed| Some((relayed.map?, relayed.arrived)));
+                if let Some((map, arrived)) = item {
+                    if !arrived {
+                        self.item_settled(map);
+                    }
+                    let way = self.workload.maps.get(&map.0).and_then(|state| state.relayed);
+                    let late = reason == AttemptFailure::Timeout && started != Started::No;
+                    if let (Some(way), false) = (way, late) {
+                        // The way of one is the way of all: nobody will ask for the rest.
+                        self.queue.push(self.now, Event::Flight(way.flight, Step::Lost));
+                    }
                 }
                 self.end_call(call, outcome, None, error);
             }

@@ -276,6 +276,11 @@ impl Engine<'_> {
                     if let Some(state) = self.workload.maps.get_mut(&map) {
                         state.relayed = Some(RelayedMap { flight: id, gateway, settled: 0 });
                     }
+                    if let Some(deadline) = call.deadline {
+                        // Items that the gateway has not asked for by then end with it.
+                        let at = call.at.saturating_add(deadline).max(self.now);
+                        self.queue.push(at, Event::Flight(id, Step::Deadline));
+                    }
                     self.dial(id);
                     return;
                 }
