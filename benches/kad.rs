@@ -29,9 +29,8 @@ impl Network {
     fn settled(n: usize) -> Self {
         let draws = Draws::new(1, 0);
         let mut random = draws.stream(Purpose(1_000), 0);
-        let mut sorted: Vec<Key> = (0..n)
-            .map(|_| Key::from_words([random.next_u64(), random.next_u64(), 0, 0]))
-            .collect();
+        let mut sorted: Vec<Key> =
+            (0..n).map(|_| Key::from_words([random.next_u64(), random.next_u64(), 0, 0])).collect();
         sorted.sort_unstable();
         let mut keys = KeyTable::with_capacity(n);
         for key in &sorted {
@@ -65,23 +64,8 @@ impl Network {
                     break;
                 }
             }
-            let Network {
-                config,
-                keys,
-                functions,
-                draws,
-                out,
-                nodes,
-                ..
-            } = &mut network;
-            let mut cx = Context {
-                identity: i as u64,
-                config,
-                peers: keys,
-                functions,
-                draws,
-                out,
-            };
+            let Network { config, keys, functions, draws, out, nodes, .. } = &mut network;
+            let mut cx = Context { identity: i as u64, config, peers: keys, functions, draws, out };
             nodes[i].kad_mut().settle(&mut cx, Time::ZERO, &peers, &lens);
         }
         network
@@ -100,19 +84,10 @@ impl Network {
         peer.handle(&mut cx, Time::ZERO, input);
         while let Some(output) = peer.poll(&mut cx) {
             match output {
-                Output::KadRequest {
-                    to,
-                    exchange,
-                    request,
-                } => {
+                Output::KadRequest { to, exchange, request } => {
                     self.exchanges.push(exchange);
                     let reply = self.exchanges.len() as u32 - 1;
-                    let input = Input::KadRequest {
-                        from: node,
-                        server: true,
-                        reply,
-                        request,
-                    };
+                    let input = Input::KadRequest { from: node, server: true, reply, request };
                     self.queue.push_back((to, input));
                 }
                 Output::KadResponse { to, reply, response } => {
@@ -120,6 +95,7 @@ impl Network {
                         from: node,
                         exchange: self.exchanges[reply as usize],
                         bytes: wire::response_len(&response, &self.config),
+                        dialled: false,
                         response,
                     };
                     self.queue.push_back((to, input));
@@ -178,11 +154,7 @@ fn kad(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let node = &network.nodes[random.below(n as u64) as usize];
                 let target = Key::from_words([random.next_u64(), 0, 0, 0]);
-                black_box(
-                    node.kad()
-                        .table()
-                        .closest(node.me(), &target, 20, None, &network.keys),
-                )
+                black_box(node.kad().table().closest(node.me(), &target, 20, None, &network.keys))
             });
         });
         // The same look-ups every time, so that instructions can be compared.

@@ -30,12 +30,7 @@ fn provide(network: &mut Network, node: usize, name: &str) -> edge_faas_core::ke
 #[test]
 fn one_node_alone_joins_and_finds_nobody() {
     let mut network = Network::new(1, 1, Config::default());
-    network.input(
-        network.peer(0),
-        Input::Join {
-            bootstrap: vec![network.peer(0)],
-        },
-    );
+    network.input(network.peer(0), Input::Join { bootstrap: vec![network.peer(0)] });
     assert_eq!(network.joined.len(), 1);
     let report = network.find_closest(0, Target::random(1));
     assert_eq!(report.outcome, LookupOutcome::Failed);
@@ -73,11 +68,7 @@ fn a_withdrawn_function_is_not_found_any_more() {
     });
     network.run_for(Duration::from_secs(5));
     assert_eq!(network.find_providers(4, function).providers.len(), 0);
-    let kept: usize = network
-        .nodes
-        .iter()
-        .map(|node| node.kad().provider_records())
-        .sum();
+    let kept: usize = network.nodes.iter().map(|node| node.kad().provider_records()).sum();
     assert_eq!(kept, 0);
     // And it does not come back.
     network.run_for(Duration::from_secs(2_000));
@@ -130,29 +121,12 @@ fn a_full_key_takes_no_more_providers_but_the_known_ones() {
 fn a_value_is_found_where_it_was_not_put() {
     let mut network = joined(80, Config::default());
     let key: Arc<[u8]> = Arc::from(&b"answer"[..]);
-    let record = Record {
-        key: key.clone(),
-        value: Arc::from(&b"42"[..]),
-        publisher: None,
-        ttl_secs: Some(600),
-    };
-    network.input(
-        network.peer(3),
-        Input::PutValue {
-            record: Box::new(record),
-        },
-    );
+    let record =
+        Record { key: key.clone(), value: Arc::from(&b"42"[..]), publisher: None, ttl_secs: Some(600) };
+    network.input(network.peer(3), Input::PutValue { record: Box::new(record) });
     network.run_for(Duration::from_secs(3));
-    let target = Target {
-        key: Key::hash(&key),
-        preimage: Preimage::Bytes(key),
-    };
-    network.input(
-        network.peer(50),
-        Input::GetValue {
-            target: target.clone(),
-        },
-    );
+    let target = Target { key: Key::hash(&key), preimage: Preimage::Bytes(key) };
+    network.input(network.peer(50), Input::GetValue { target: target.clone() });
     network.run_for(Duration::from_secs(3));
     let (by, found) = network.values.pop().expect("an end");
     let found = found.expect("a record");
@@ -227,12 +201,7 @@ fn tables_forget_the_dead_and_stay_full_of_the_living() {
 fn a_node_whose_bootstrap_is_down_tries_again() {
     let mut network = Network::new(20, 5, Config::default());
     network.kill(0);
-    network.input(
-        network.peer(19),
-        Input::Join {
-            bootstrap: vec![network.peer(0)],
-        },
-    );
+    network.input(network.peer(19), Input::Join { bootstrap: vec![network.peer(0)] });
     network.run_for(Duration::from_secs(30));
     assert!(network.joined.is_empty());
     network.up[0] = true;
@@ -269,16 +238,10 @@ fn clients_enter_no_table_and_answer_nothing() {
         assert!(node.kad().table().iter().all(|peer| peer.index() < 50));
     }
     let report = network.find_closest(55, Target::random(3));
-    assert_eq!(
-        report.closest,
-        network.closest(&report.target.key, network.peer(55))
-    );
+    assert_eq!(report.closest, network.closest(&report.target.key, network.peer(55)));
     let function = provide(&mut network, 57, "by-client");
     network.run_for(Duration::from_secs(5));
-    assert_eq!(
-        network.find_providers(3, function).providers,
-        vec![network.peer(57)]
-    );
+    assert_eq!(network.find_providers(3, function).providers, vec![network.peer(57)]);
 }
 
 #[test]
@@ -291,11 +254,7 @@ fn disjoint_paths_find_the_same() {
         let report = network.find_closest(i, Target::random(i as u64));
         let truth = network.closest(&report.target.key, network.peer(i));
         right += usize::from(report.closest == truth);
-        assert!(
-            (20..=130).contains(&report.requests),
-            "{} requests",
-            report.requests
-        );
+        assert!((20..=130).contains(&report.requests), "{} requests", report.requests);
     }
     assert!(right >= 59, "{right}");
 }
@@ -304,7 +263,7 @@ fn disjoint_paths_find_the_same() {
 fn a_lie_on_one_path_does_not_hide_the_truth_from_the_others() {
     // Two in ten name only each other, whatever they are asked.
     let n = 200;
-    let liar = |i: usize| i % 5 == 0;
+    let liar = |i: usize| i.is_multiple_of(5);
     let mut found = [0, 0];
     for (run, paths) in [1, 4].into_iter().enumerate() {
         let mut config = Config::default();
@@ -338,11 +297,7 @@ fn a_look_up_ends_exactly_at_its_deadline_with_what_it_found() {
     let mut config = Config::default();
     config.kad.lookup_timeout = Duration::from_millis(250);
     let mut network = joined(300, config);
-    network.faults = Faults {
-        delay: Duration::from_millis(60),
-        jitter: Duration::ZERO,
-        ..Faults::default()
-    };
+    network.faults = Faults { delay: Duration::from_millis(60), jitter: Duration::ZERO, ..Faults::default() };
     let start = network.now;
     let report = network.find_closest(5, Target::random(1));
     assert_eq!(report.outcome, LookupOutcome::Timeout);
@@ -357,24 +312,13 @@ fn late_and_forged_answers_are_ignored() {
     network.kill(1);
     network.kill(2);
     let node = network.peer(0);
-    network.input(
-        node,
-        Input::FindClosest {
-            target: Target::random(1),
-        },
-    );
+    network.input(node, Input::FindClosest { target: Target::random(1) });
     let forge = |network: &mut Network, from: usize, exchange: u32| {
         let response = Response::Nodes(Peers::from_slice(&[network.peer(2)]));
         let from = network.peer(from);
         network.input(
             node,
-            Input::KadResponse {
-                from,
-                exchange: Exchange(exchange),
-                bytes: 10,
-                dialled: false,
-                response,
-            },
+            Input::KadResponse { from, exchange: Exchange(exchange), bytes: 10, dialled: false, response },
         );
     };
     // Numbers that are not open, from everybody.
@@ -396,18 +340,8 @@ fn a_reset_is_known_at_once() {
     network.faults.refused = false;
     network.kill(1);
     let node = network.peer(0);
-    network.input(
-        node,
-        Input::FindClosest {
-            target: Target::random(1),
-        },
-    );
-    network.input(
-        node,
-        Input::Disconnected {
-            peer: network.peer(1),
-        },
-    );
+    network.input(node, Input::FindClosest { target: Target::random(1) });
+    network.input(node, Input::Disconnected { peer: network.peer(1) });
     let (_, report) = network.reports.pop().expect("it ends");
     assert_eq!((report.failures, report.outcome), (1, LookupOutcome::Failed));
     assert_eq!(network.nodes[0].kad().table().stale(), 1);
@@ -438,32 +372,19 @@ fn a_settled_start_needs_no_join() {
     for holder in holders {
         settled.with(holder, |peer, cx, now| {
             let end = now + Duration::from_secs(900);
-            assert!(
-                peer.kad_mut()
-                    .insert_provider(cx, now, key, PeerHandle::new(40), end)
-            );
+            assert!(peer.kad_mut().insert_provider(cx, now, key, PeerHandle::new(40), end));
         });
     }
     settled.with(settled.peer(40), |peer, _, now| {
-        peer.kad_mut()
-            .settle_provided(function, now + Duration::from_secs(300));
+        peer.kad_mut().settle_provided(function, now + Duration::from_secs(300));
     });
-    assert_eq!(
-        settled.find_providers(3, function).providers,
-        vec![settled.peer(40)]
-    );
+    assert_eq!(settled.find_providers(3, function).providers, vec![settled.peer(40)]);
     for i in 0..50 {
         let report = settled.find_closest(i, Target::random(i as u64));
-        assert_eq!(
-            report.closest,
-            network.closest(&report.target.key, network.peer(i))
-        );
+        assert_eq!(report.closest, network.closest(&report.target.key, network.peer(i)));
     }
     settled.run_for(Duration::from_secs(3_000));
-    assert_eq!(
-        settled.find_providers(3, function).providers,
-        vec![settled.peer(40)]
-    );
+    assert_eq!(settled.find_providers(3, function).providers, vec![settled.peer(40)]);
     // Refreshes were spread over the interval, not made at once.
     let mut seconds: Vec<i64> = settled
         .reports
@@ -471,11 +392,7 @@ fn a_settled_start_needs_no_join() {
         .filter(|(_, report)| report.purpose == LookupPurpose::Refresh)
         .map(|(_, report)| report.start.as_micros() / 10_000_000)
         .collect();
-    let most = seconds
-        .chunk_by(|a, b| a == b)
-        .map(<[i64]>::len)
-        .max()
-        .unwrap_or(0);
+    let most = seconds.chunk_by(|a, b| a == b).map(<[i64]>::len).max().unwrap_or(0);
     let refreshes = seconds.len();
     seconds.dedup();
     assert!(most * 100 < refreshes * 5, "{most} of {refreshes} in ten seconds");
@@ -592,17 +509,15 @@ fn step() -> impl Strategy<Value = Step> {
         any::<u32>(),
         0..100_000usize,
     )
-        .prop_map(
-            |(kind, peer, (count, slot, special), list, page, total, value)| Build {
-                kind,
-                peer,
-                exchange: count << 12 | if special { 4_095 - slot } else { slot },
-                list,
-                page,
-                total,
-                value,
-            },
-        );
+        .prop_map(|(kind, peer, (count, slot, special), list, page, total, value)| Build {
+            kind,
+            peer,
+            exchange: count << 12 | if special { 4_095 - slot } else { slot },
+            list,
+            page,
+            total,
+            value,
+        });
     prop_oneof![
         8 => build.prop_map(Step::Input),
         1 => (0..15_000i64).prop_map(Step::Wait),
@@ -618,10 +533,7 @@ impl Build {
         let function = edge_faas_core::key::FunctionHandle(self.total % 3);
         let target = match self.page % 3 {
             0 => Target::random(u64::from(self.page % 7)),
-            _ => Target {
-                key: network.functions.get(function).key,
-                preimage: Preimage::Function(function),
-            },
+            _ => Target { key: network.functions.get(function).key, preimage: Preimage::Function(function) },
         };
         let record = Box::new(Record {
             key: vec![self.page as u8].into(),
@@ -629,19 +541,10 @@ impl Build {
             publisher: Some(from),
             ttl_secs: Some(self.total),
         });
-        let request = |request| Input::KadRequest {
-            from,
-            server: self.value % 2 == 0,
-            reply: 0,
-            request,
-        };
-        let response = |response| Input::KadResponse {
-            from,
-            exchange,
-            bytes: self.total,
-            dialled: false,
-            response,
-        };
+        let request =
+            |request| Input::KadRequest { from, server: self.value.is_multiple_of(2), reply: 0, request };
+        let response =
+            |response| Input::KadResponse { from, exchange, bytes: self.total, dialled: true, response };
         let page = self.page;
         match self.kind {
             0 => request(Request::FindNode(target)),
@@ -658,7 +561,7 @@ impl Build {
                 total: self.total,
             }),
             11 => response(Response::Value {
-                record: (self.value % 2 == 0).then_some(record),
+                record: self.value.is_multiple_of(2).then_some(record),
                 closer: peers,
             }),
             12 => response(Response::Pong),
@@ -671,9 +574,7 @@ impl Build {
             15 => Input::Disconnected { peer: from },
             16 => Input::FindClosest { target },
             17 => Input::FindProviders { function },
-            18 => Input::Join {
-                bootstrap: peers.to_vec(),
-            },
+            18 => Input::Join { bootstrap: peers.to_vec() },
             _ => match self.value % 2 {
                 0 => Input::PutValue { record },
                 _ => Input::GetValue { target },

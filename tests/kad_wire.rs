@@ -58,12 +58,7 @@ fn record() -> impl Strategy<Value = Box<Record>> {
         prop::option::of(1..u32::MAX),
     )
         .prop_map(|(key, value, publisher, ttl_secs)| {
-            Box::new(Record {
-                key: key.into(),
-                value: value.into(),
-                publisher,
-                ttl_secs,
-            })
+            Box::new(Record { key: key.into(), value: value.into(), publisher, ttl_secs })
         })
 }
 
@@ -179,10 +174,7 @@ fn made_up_and_peer_targets_have_computed_lengths_too() {
     ] {
         let request = Request::FindNode(target.clone());
         let bytes = wire::encode_request(&request, me, &directory, &config.kad);
-        assert_eq!(
-            bytes.len() as u32,
-            wire::request_len(&request, &config, &functions())
-        );
+        assert_eq!(bytes.len() as u32, wire::request_len(&request, &config, &functions()));
         let (body, _) = wire::split_frame(&bytes).unwrap().unwrap();
         // The receiver comes to the same key.
         match wire::decode_request(body, me, &mut Everybody::default()).unwrap() {
@@ -203,11 +195,7 @@ fn the_fullest_answer_stays_under_fourteen_kibibytes() {
     };
     let bytes = wire::encode_response(&response, &directory(&config), &config.kad);
     assert!(bytes.len() <= wire::MAX_ANSWER_BYTES + 2, "{} bytes", bytes.len());
-    assert!(
-        bytes.len() > wire::MAX_ANSWER_BYTES - 64,
-        "room is left: {} bytes",
-        bytes.len()
-    );
+    assert!(bytes.len() > wire::MAX_ANSWER_BYTES - 64, "room is left: {} bytes", bytes.len());
 }
 
 #[test]
@@ -227,12 +215,8 @@ fn a_provider_must_be_its_sender() {
     let config = Config::default();
     let mut directory = directory(&config);
     let target = Target::random(1);
-    let bytes = wire::encode_request(
-        &Request::AddProvider(target),
-        PeerHandle::new(3),
-        &directory,
-        &config.kad,
-    );
+    let bytes =
+        wire::encode_request(&Request::AddProvider(target), PeerHandle::new(3), &directory, &config.kad);
     let (body, _) = wire::split_frame(&bytes).unwrap().unwrap();
     assert_eq!(
         wire::decode_request(body, PeerHandle::new(4), &mut directory),
@@ -249,10 +233,7 @@ fn frames_are_split_as_they_come_in() {
     assert_eq!(wire::split_frame(&[0]), Ok(Some((&[][..], 1))));
     // Not the shortest form; too long; endless.
     assert_eq!(wire::split_frame(&[0x80, 0]), Err(wire::DecodeError::Length));
-    assert!(matches!(
-        wire::split_frame(&[0xff, 0xff, 0xff, 0x7f]),
-        Err(wire::DecodeError::TooLong(_))
-    ));
+    assert!(matches!(wire::split_frame(&[0xff, 0xff, 0xff, 0x7f]), Err(wire::DecodeError::TooLong(_))));
     assert_eq!(wire::split_frame(&[0xff; 12]), Err(wire::DecodeError::Length));
 }
 
@@ -262,16 +243,10 @@ fn keys_have_limits() {
     let me = directory.peer(b"me", &[]).unwrap();
     let long: Arc<[u8]> = vec![1; wire::MAX_KEY_BYTES + 1].into();
     for (bytes, len) in [(Arc::from(&[][..]), 0), (long, wire::MAX_KEY_BYTES + 1)] {
-        let target = Target {
-            key: Key::hash(&bytes),
-            preimage: Preimage::Bytes(bytes),
-        };
+        let target = Target { key: Key::hash(&bytes), preimage: Preimage::Bytes(bytes) };
         let request = Request::GetValue(target);
         let bytes = wire::encode_request(&request, me, &directory, &edge_faas_core::kad::Config::default());
         let (body, _) = wire::split_frame(&bytes).unwrap().unwrap();
-        assert_eq!(
-            wire::decode_request(body, me, &mut directory),
-            Err(wire::DecodeError::Key(len))
-        );
+        assert_eq!(wire::decode_request(body, me, &mut directory), Err(wire::DecodeError::Key(len)));
     }
 }

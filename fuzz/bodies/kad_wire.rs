@@ -45,10 +45,7 @@ impl Directory for Everybody {
 
 /// The body of the fuzz target.
 pub fn kad_wire(data: &[u8]) {
-    let config = Config {
-        peer_addrs_bytes: u32::MAX,
-        ..Config::default()
-    };
+    let config = Config { peer_addrs_bytes: u32::MAX, ..Config::default() };
     let mut directory = Everybody::default();
     let sender = directory.peer(b"sender", &[]).expect("it takes everybody");
     let body = match wire::split_frame(data) {

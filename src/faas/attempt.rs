@@ -89,21 +89,13 @@ impl Router {
                 self.pump(env, function);
             }
             AttemptEvent::Head => self.head(env, id),
-            AttemptEvent::Finished {
-                status,
-                timing,
-                capacity,
-            } => {
+            AttemptEvent::Finished { status, timing, capacity } => {
                 health.succeeded();
                 self.seen(id);
                 self.finished(env, id, status, timing, capacity);
                 self.pump(env, function);
             }
-            AttemptEvent::Failed {
-                reason,
-                started,
-                capacity,
-            } => {
+            AttemptEvent::Failed { reason, started, capacity } => {
                 self.failed(env, id, reason, started, capacity);
                 self.pump(env, function);
             }
@@ -155,10 +147,7 @@ impl Router {
     pub(super) fn abandon(&mut self, cx: &mut Context<'_>, id: AttemptId) {
         if let Some(attempt) = self.attempts.get_mut(&id) {
             attempt.orphan = true;
-            cx.emit(Output::CancelAttempt {
-                attempt: id,
-                only_queued: false,
-            });
+            cx.emit(Output::CancelAttempt { attempt: id, only_queued: false });
         }
     }
 
@@ -190,18 +179,8 @@ impl Router {
                 self.map_item_took(map, env.now.since(start));
             }
         }
-        let outcome = if status < 400 {
-            CallOutcome::Ok
-        } else {
-            CallOutcome::FunctionError
-        };
-        let win = Win {
-            attempt: id,
-            start,
-            peer,
-            status,
-            timing,
-        };
+        let outcome = if status < 400 { CallOutcome::Ok } else { CallOutcome::FunctionError };
+        let win = Win { attempt: id, start, peer, status, timing };
         self.finish(env.cx, env.now, call, outcome, Some(win));
     }
 
@@ -211,11 +190,8 @@ impl Router {
             return;
         };
         let function = attempt.function;
-        let started = if attempt.sent.is_some() || attempt.peer == self.me {
-            Started::Maybe
-        } else {
-            Started::No
-        };
+        let started =
+            if attempt.sent.is_some() || attempt.peer == self.me { Started::Maybe } else { Started::No };
         self.failed(env, id, reason, started, None);
         self.pump(env, function);
     }
@@ -297,10 +273,7 @@ impl Router {
         let doubtful = call.doubtful || started != Started::No;
         if doubtful && !call.repeatable() {
             self.finish(env.cx, env.now, call_id, CallOutcome::Unknown, None);
-        } else if was_sent && !call.replayable {
-            let outcome = call.verdict();
-            self.finish(env.cx, env.now, call_id, outcome, None);
-        } else if call.counted >= env.cx.config.faas.max_attempts.max(1) {
+        } else if was_sent && !call.replayable || call.counted >= env.cx.config.faas.max_attempts.max(1) {
             let outcome = call.verdict();
             self.finish(env.cx, env.now, call_id, outcome, None);
         } else if env.now >= call.deadline {

@@ -59,9 +59,7 @@ impl Provider {
 
     /// Calls it takes in all, running and waiting.
     pub(super) fn limit(&self) -> u32 {
-        self.capacity.map_or(UNKNOWN, |capacity| {
-            capacity.slots.saturating_add(capacity.queue_limit)
-        })
+        self.capacity.map_or(UNKNOWN, |capacity| capacity.slots.saturating_add(capacity.queue_limit))
     }
 
     /// It said how full it is. With none left it closes for `pause`, else it opens at once.
@@ -69,17 +67,12 @@ impl Provider {
         self.capacity = Some(capacity);
         let occupied = occupied(&capacity).saturating_add(self.unseen);
         self.room = self.limit().saturating_sub(occupied).min(UNKNOWN - 1);
-        self.closed_until = if self.room == 0 {
-            now.saturating_add(pause)
-        } else {
-            Time::MIN
-        };
+        self.closed_until = if self.room == 0 { now.saturating_add(pause) } else { Time::MIN };
     }
 
-    /// As [`Provider::report`], by the local runtime, which knows of every attempt.
+    /// As [`Provider::report`], by the local runtime.
     pub(super) fn report_local(&mut self, now: Time, capacity: Capacity, pause: Duration) {
         self.local = true;
-        self.unseen = 0;
         self.report(now, capacity, pause);
     }
 
@@ -124,8 +117,7 @@ impl Provider {
 
     /// True if a call would run at once, by what is known.
     pub(super) fn has_free_slot(&self) -> bool {
-        self.capacity
-            .is_none_or(|capacity| occupied(&capacity).saturating_add(self.unseen) < capacity.slots)
+        self.capacity.is_none_or(|capacity| occupied(&capacity).saturating_add(self.unseen) < capacity.slots)
     }
 
     /// How loaded it is, in thousandths of its slots; nothing said counts as idle.
@@ -165,6 +157,8 @@ pub(super) struct Entry {
     pub(super) fresh_until: Option<Time>,
     /// Until then "nobody provides it" is believed.
     pub(super) negative_until: Time,
+    /// Nobody answered the last look-up.
+    pub(super) unheard: bool,
     pub(super) lookup: Option<Lookup>,
     /// Calls that wait for a provider, in the order they came in.
     pub(super) waiting: VecDeque<(Time, CallId)>,
@@ -180,9 +174,7 @@ pub(super) struct Entry {
 impl Entry {
     /// The place of a provider.
     pub(super) fn find(&self, peer: PeerHandle) -> Option<usize> {
-        self.providers
-            .binary_search_by_key(&peer, |provider| provider.peer)
-            .ok()
+        self.providers.binary_search_by_key(&peer, |provider| provider.peer).ok()
     }
 
     pub(super) fn provider(&mut self, peer: PeerHandle) -> Option<&mut Provider> {
@@ -192,14 +184,10 @@ impl Entry {
 
     /// Adds a provider if it is new.
     pub(super) fn add(&mut self, peer: PeerHandle, health: &mut HealthTable) -> &mut Provider {
-        let at = match self
-            .providers
-            .binary_search_by_key(&peer, |provider| provider.peer)
-        {
+        let at = match self.providers.binary_search_by_key(&peer, |provider| provider.peer) {
             Ok(at) => at,
             Err(at) => {
-                self.providers
-                    .insert(at, Provider::new(peer, health.acquire(peer)));
+                self.providers.insert(at, Provider::new(peer, health.acquire(peer)));
                 at
             }
         };
@@ -266,6 +254,7 @@ impl Cache {
                 providers: Vec::new(),
                 fresh_until: None,
                 negative_until: Time::MIN,
+                unheard: false,
                 lookup: None,
                 waiting: VecDeque::new(),
                 maps: SmallVec::new(),
@@ -317,9 +306,7 @@ impl Cache {
 
     /// Entries, by function.
     pub(super) fn iter(&self) -> impl Iterator<Item = (FunctionHandle, &Entry)> {
-        self.entries
-            .iter()
-            .map(|(function, entry)| (*function, entry.as_ref()))
+        self.entries.iter().map(|(function, entry)| (*function, entry.as_ref()))
     }
 }
 
@@ -334,12 +321,7 @@ mod tests {
     }
 
     fn capacity(slots: u32, running: u32, queue_limit: u32) -> Capacity {
-        Capacity {
-            slots,
-            running,
-            queued: 0,
-            queue_limit,
-        }
+        Capacity { slots, running, queued: 0, queue_limit }
     }
 
     fn provider() -> (HealthTable, Provider) {
@@ -368,11 +350,7 @@ mod tests {
         assert!(provider.closed(at(10)).is_some());
         provider.seen();
         provider.report(at(20), capacity(10, 9, 0), PAUSE);
-        assert_eq!(
-            provider.closed(at(20)),
-            None,
-            "one of the others' calls has ended meanwhile"
-        );
+        assert_eq!(provider.closed(at(20)), None, "one of the others' calls has ended meanwhile");
     }
 
     #[test]
@@ -399,22 +377,13 @@ mod tests {
     #[test]
     fn nonsense_of_a_provider_does_no_harm() {
         let (_, mut provider) = provider();
-        let most = Capacity {
-            slots: u32::MAX,
-            running: u32::MAX,
-            queued: u32::MAX,
-            queue_limit: u32::MAX,
-        };
+        let most = Capacity { slots: u32::MAX, running: u32::MAX, queued: u32::MAX, queue_limit: u32::MAX };
         provider.report(at(0), most, PAUSE);
         assert!(!provider.has_free_slot());
         assert!(provider.load() > 0);
         provider.report(at(0), Capacity::default(), PAUSE);
         assert_eq!(provider.closed(at(999)), Some(at(1_000)));
-        assert_eq!(
-            provider.closed(at(1_000)),
-            None,
-            "nothing of ours is there: it may be asked again"
-        );
+        assert_eq!(provider.closed(at(1_000)), None, "nothing of ours is there: it may be asked again");
     }
 
     #[test]
@@ -430,11 +399,7 @@ mod tests {
         assert!(cache.get(FunctionHandle(0)).is_some());
         assert!(cache.get(FunctionHandle(99)).is_some());
         assert!(cache.get(FunctionHandle(50)).is_none());
-        assert_eq!(
-            health.peers().count(),
-            cache.entries.len(),
-            "health goes with the entries"
-        );
+        assert_eq!(health.peers().count(), cache.entries.len(), "health goes with the entries");
     }
 
     #[test]

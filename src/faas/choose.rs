@@ -53,16 +53,12 @@ enum Standing {
 
 impl Ask<'_> {
     fn standing(&self, provider: &Provider, health: &Health) -> Standing {
-        let local_only = matches!(self.policy, AnycallPolicy::LocalOnly | AnycallPolicy::Direct);
+        let local_only = self.policy == AnycallPolicy::LocalOnly;
         if local_only && provider.peer != self.me {
             return Standing::Unusable;
         }
         if health.dead {
-            return if health.avoided(self.now) {
-                Standing::Unusable
-            } else {
-                Standing::Askable
-            };
+            return if health.avoided(self.now) { Standing::Unusable } else { Standing::Askable };
         }
         if self.excluded.contains(&provider.peer)
             || health.silent(self.probe_misses)
@@ -113,15 +109,9 @@ pub(super) fn choose(entry: &Entry, health: &HealthTable, ask: &Ask<'_>, stream:
         AnycallPolicy::Random | AnycallPolicy::PowerOfTwo | AnycallPolicy::RoundRobin => false,
         _ => count > 1,
     };
-    let offset = if drawn {
-        stream.below(count as u64) as usize
-    } else {
-        0
-    };
-    let explores = matches!(
-        ask.policy,
-        AnycallPolicy::Nearest | AnycallPolicy::LocalFirst | AnycallPolicy::Race
-    );
+    let offset = if drawn { stream.below(count as u64) as usize } else { 0 };
+    let explores =
+        matches!(ask.policy, AnycallPolicy::Nearest | AnycallPolicy::LocalFirst | AnycallPolicy::Race);
     let mut best: Option<(PeerHandle, (u8, u64))> = None;
     let mut open = 0u64;
     let mut opens: Option<Time> = None;
@@ -156,10 +146,7 @@ pub(super) fn choose(entry: &Entry, health: &HealthTable, ask: &Ask<'_>, stream:
         }
     }
     let Some((best, cost)) = best else {
-        return Choice {
-            pick: opens.map_or(Pick::None, Pick::Closed),
-            probe,
-        };
+        return Choice { pick: opens.map_or(Pick::None, Pick::Closed), probe };
     };
     if matches!(ask.policy, AnycallPolicy::LocalFirst | AnycallPolicy::Nearest)
         && best == ask.me
@@ -169,10 +156,8 @@ pub(super) fn choose(entry: &Entry, health: &HealthTable, ask: &Ask<'_>, stream:
         probe.clear();
     }
     let nth = |n: u64| {
-        let mut open = entry
-            .providers
-            .iter()
-            .filter(|provider| ask.usable(provider, health.get(provider.health)));
+        let mut open =
+            entry.providers.iter().filter(|provider| ask.usable(provider, health.get(provider.health)));
         open.nth(n as usize)
     };
     let pick = match ask.policy {
@@ -187,9 +172,9 @@ pub(super) fn choose(entry: &Entry, health: &HealthTable, ask: &Ask<'_>, stream:
             }
         }
         AnycallPolicy::RoundRobin => {
-            let after = entry.turn.map_or(0, |turn| {
-                entry.providers.partition_point(|provider| provider.peer <= turn)
-            });
+            let after = entry
+                .turn
+                .map_or(0, |turn| entry.providers.partition_point(|provider| provider.peer <= turn));
             let (before, after) = entry.providers.split_at(after);
             after
                 .iter()
@@ -199,8 +184,5 @@ pub(super) fn choose(entry: &Entry, health: &HealthTable, ask: &Ask<'_>, stream:
         }
         _ => best,
     };
-    Choice {
-        pick: Pick::One(pick),
-        probe,
-    }
+    Choice { pick: Pick::One(pick), probe }
 }

@@ -38,7 +38,8 @@ pub struct Config {
     pub entry_queue: usize,
     /// `least-loaded` and `power-of-two` ask for the load first and pay the round trip.
     pub probe_first: bool,
-    /// A straggler is an item that runs longer than this multiple of the median of what is done.
+    /// A straggler is an item that runs longer than this multiple of the median of what is done. Copies are made
+    /// only of items that may run twice (`idempotent`).
     pub backup_factor: f64,
 }
 

@@ -177,9 +177,7 @@ impl Health {
     /// What to do for the watched peer now: sleep until an instant, probe it and sleep, or give it up.
     pub(super) fn watch(&mut self, now: Time, interval: Duration, probe_misses: u32) -> Watch {
         let interval = interval.max(Duration::from_nanos(1));
-        let next = self
-            .quiet_since
-            .saturating_add(interval.saturating_mul(i64::from(self.misses) + 1));
+        let next = self.quiet_since.saturating_add(interval.saturating_mul(i64::from(self.misses) + 1));
         if now < next {
             return Watch::Sleep(next);
         }
@@ -353,10 +351,7 @@ mod tests {
         assert_eq!(health.watch(ms(100), INTERVAL, 4), Watch::Sleep(ms(250)));
         for probe in 1..=4 {
             assert!(!health.silent(4));
-            assert_eq!(
-                health.watch(ms(250 * probe), INTERVAL, 4),
-                Watch::Probe(ms(250 * (probe + 1)))
-            );
+            assert_eq!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(ms(250 * (probe + 1))));
         }
         assert_eq!(health.watch(ms(1_250), INTERVAL, 4), Watch::Dead);
     }
@@ -367,10 +362,7 @@ mod tests {
         health.begin(ms(0));
         for probe in 1..=8 {
             assert_eq!(health.silent(4), probe > 4);
-            assert!(
-                matches!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(_)),
-                "{probe}"
-            );
+            assert!(matches!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(_)), "{probe}");
         }
         assert_eq!(health.watch(ms(2_250), INTERVAL, 4), Watch::Dead);
     }
@@ -384,10 +376,7 @@ mod tests {
         health.alive(ms(0));
         health.begin(ms(0));
         for probe in 1..=8 {
-            assert!(
-                matches!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(_)),
-                "{probe}"
-            );
+            assert!(matches!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(_)), "{probe}");
         }
         health.alive(ms(2_250));
         assert_eq!(health.watch(ms(2_250), INTERVAL, 4), Watch::Sleep(ms(2_500)));

@@ -15,10 +15,7 @@ pub(super) struct Histogram {
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        Histogram {
-            counts: [0; BUCKETS],
-            total: 0,
-        }
+        Histogram { counts: [0; BUCKETS], total: 0 }
     }
 
     pub(super) fn add(&mut self, duration: Duration) {

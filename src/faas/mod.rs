@@ -10,10 +10,21 @@ mod choose;
 mod config;
 mod health;
 mod histogram;
+mod life;
+mod lookup;
 mod map;
 mod policy;
+mod queue;
 mod router;
+mod spread;
+mod stragglers;
 mod timers;
+mod watch;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, Discovery};
 pub use policy::{AnycallPolicy, ManycallPolicy, UnknownPolicy};
@@ -55,11 +66,7 @@ pub struct Faas {
 impl Faas {
     /// A node that hosts nothing and has no calls.
     pub fn new(me: PeerHandle) -> Self {
-        Faas {
-            me,
-            hosted: Vec::new(),
-            router: None,
-        }
+        Faas { me, hosted: Vec::new(), router: None }
     }
 
     /// The functions that the local runtime hosts, sorted.
@@ -98,10 +105,7 @@ impl Faas {
             self.hosted.insert(at, function);
             match cx.config.faas.discovery {
                 Discovery::Kademlia => kad.provide(cx, now, function),
-                Discovery::Driver => cx.emit(Output::Publish {
-                    function,
-                    hosted: true,
-                }),
+                Discovery::Driver => cx.emit(Output::Publish { function, hosted: true }),
             }
         }
     }
@@ -117,10 +121,7 @@ impl Faas {
             self.hosted.remove(at);
             match cx.config.faas.discovery {
                 Discovery::Kademlia => kad.unprovide(cx, now, function),
-                Discovery::Driver => cx.emit(Output::Publish {
-                    function,
-                    hosted: false,
-                }),
+                Discovery::Driver => cx.emit(Output::Publish { function, hosted: false }),
             }
             if let Some(router) = &mut self.router {
                 router.unhosted(function);
@@ -177,8 +178,7 @@ impl Faas {
         attempt: AttemptId,
         event: AttemptEvent,
     ) {
-        self.router()
-            .on_attempt(&mut Env { cx, now, kad }, attempt, event);
+        self.router().on_attempt(&mut Env { cx, now, kad }, attempt, event);
     }
 
     /// A routed call arrived: it is run or refused, never forwarded again.
@@ -191,11 +191,7 @@ impl Faas {
         function: FunctionHandle,
     ) {
         cx.emit(if self.hosted.binary_search(&function).is_ok() {
-            Output::Serve {
-                from,
-                reply,
-                function,
-            }
+            Output::Serve { from, reply, function }
         } else {
             Output::Refuse { from, reply }
         });

@@ -6,7 +6,8 @@ use std::str::FromStr;
 /// How one call chooses its provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
 pub enum AnycallPolicy {
-    /// The local runtime if it hosts the function and has room, else as `nearest`.
+    /// The local runtime if it has a free slot, else the nearest provider with one; when there is none, the local
+    /// queue, then the nearest provider's.
     #[default]
     LocalFirst,
     /// Never routed: what each site had before.
@@ -25,7 +26,7 @@ pub enum AnycallPolicy {
     Random,
     /// In turn.
     RoundRobin,
-    /// All providers at once, the first answer wins.
+    /// All providers at once, the first answer wins. A call that may not run twice goes to the nearest one only.
     Race,
 }
 
@@ -37,7 +38,7 @@ pub enum ManycallPolicy {
     /// A bounded window of items in flight per provider; the next item goes to who is free.
     #[default]
     LateBinding,
-    /// Late binding, and copies of stragglers.
+    /// Late binding, and copies of stragglers that may run twice.
     Backup,
 }
 

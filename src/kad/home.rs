@@ -47,23 +47,13 @@ struct Hosted {
 
 impl Default for Home {
     fn default() -> Self {
-        Home {
-            bootstrap: Vec::new(),
-            hosted: Vec::new(),
-            next_at: Time::MAX,
-            failed_joins: 0,
-        }
+        Home { bootstrap: Vec::new(), hosted: Vec::new(), next_at: Time::MAX, failed_joins: 0 }
     }
 }
 
 impl Home {
     fn plan(&mut self) {
-        self.next_at = self
-            .hosted
-            .iter()
-            .map(|hosted| hosted.next)
-            .min()
-            .unwrap_or(Time::MAX);
+        self.next_at = self.hosted.iter().map(|hosted| hosted.next).min().unwrap_or(Time::MAX);
     }
 }
 
@@ -81,10 +71,7 @@ impl Kad {
     /// Looks for the own key, from the bootstrap peers.
     pub(super) fn begin_join(&mut self, cx: &mut Context<'_>, now: Time) {
         self.refresh_at = Time::MAX;
-        let seeds = self
-            .home
-            .as_ref()
-            .map_or(Vec::new(), |home| home.bootstrap.clone());
+        let seeds = self.home.as_ref().map_or(Vec::new(), |home| home.bootstrap.clone());
         if seeds.is_empty() && self.table.is_empty() {
             // The first of its network.
             self.joined(cx, now);
@@ -133,12 +120,8 @@ impl Kad {
         self.begin_upkeep(cx, now);
         let home = self.home.get_or_insert_default();
         home.failed_joins = 0;
-        let waiting: Vec<FunctionHandle> = home
-            .hosted
-            .iter()
-            .filter(|hosted| !hosted.announced)
-            .map(|hosted| hosted.function)
-            .collect();
+        let waiting: Vec<FunctionHandle> =
+            home.hosted.iter().filter(|hosted| !hosted.announced).map(|hosted| hosted.function).collect();
         for function in waiting {
             self.announce(cx, now, function, LookupPurpose::Announce);
         }
@@ -165,11 +148,7 @@ impl Kad {
         // A refresh of no length would never let time go on.
         let pause = self.refresh_pause(cx).max(Duration::from_millis(1));
         let planned = self.refresh_at.saturating_add(pause);
-        self.refresh_at = if planned > now {
-            planned
-        } else {
-            now.saturating_add(pause)
-        };
+        self.refresh_at = if planned > now { planned } else { now.saturating_add(pause) };
         if self.table.is_empty() {
             if self.home.as_ref().is_some_and(|home| !home.bootstrap.is_empty()) {
                 self.phase = Phase::Rejoining;
@@ -180,13 +159,14 @@ impl Kad {
         let nearest = self.table.nearest_buckets(cx.config.kad.k);
         let step = usize::from(self.step) % (nearest + 1);
         self.step = ((step + 1) % (nearest + 1)) as u8;
-        let buckets = if step == nearest {
-            nearest..self.table.buckets()
-        } else {
-            step..step + 1
-        };
+        let buckets = if step == nearest { nearest..self.table.buckets() } else { step..step + 1 };
         for peer in self.table.suspects(buckets) {
-            self.ask(cx, now, peer, Request::Ping);
+            // Stock peers do not answer PING (rust-libp2p's handler refuses it; the specification deprecates it).
+            let request = match cx.config.kad.extensions {
+                true => Request::Ping,
+                false => Request::FindNode(self.own_target(cx)),
+            };
+            self.ask(cx, now, peer, request);
         }
         if step == nearest {
             let target = self.own_target(cx);
@@ -204,25 +184,17 @@ impl Kad {
     }
 
     fn own_target(&self, cx: &Context<'_>) -> Target {
-        Target {
-            key: cx.peers.key(self.me),
-            preimage: Preimage::Peer(self.me),
-        }
+        Target { key: cx.peers.key(self.me), preimage: Preimage::Peer(self.me) }
     }
 
     /// A target in `bucket`: a made-up id, or where those rarely fall a known member's.
     fn target_in(&self, cx: &Context<'_>, now: Time, bucket: usize) -> Target {
-        let mut draws = cx
-            .draws
-            .stream_at(Purpose::REFRESH, cx.identity, now.as_micros() as u32);
+        let mut draws = cx.draws.stream_at(Purpose::REFRESH, cx.identity, now.as_micros() as u32);
         let members = self.table.bucket(bucket).count() as u64;
         if bucket >= MADE_UP_BUCKETS && members > 0 {
             let chosen = draws.below(members) as usize;
             if let Some((peer, _)) = self.table.bucket(bucket).nth(chosen) {
-                return Target {
-                    key: cx.peers.key(peer),
-                    preimage: Preimage::Peer(peer),
-                };
+                return Target { key: cx.peers.key(peer), preimage: Preimage::Peer(peer) };
             }
         }
         let own = cx.peers.key(self.me);
@@ -242,11 +214,7 @@ impl Kad {
         if home.hosted.iter().any(|hosted| hosted.function == function) {
             return;
         }
-        home.hosted.push(Hosted {
-            function,
-            next: Time::MAX,
-            announced: false,
-        });
+        home.hosted.push(Hosted { function, next: Time::MAX, announced: false });
         if self.phase == Phase::Joined {
             self.announce(cx, now, function, LookupPurpose::Announce);
         }
@@ -320,11 +288,7 @@ impl Kad {
     }
 
     fn hosted(&self, function: FunctionHandle) -> Option<&Hosted> {
-        self.home
-            .as_ref()?
-            .hosted
-            .iter()
-            .find(|hosted| hosted.function == function)
+        self.home.as_ref()?.hosted.iter().find(|hosted| hosted.function == function)
     }
 
     /// Announces again what is due.
@@ -340,11 +304,7 @@ impl Kad {
         }
         home.plan();
         for (function, announced) in due {
-            let purpose = if announced {
-                LookupPurpose::Republish
-            } else {
-                LookupPurpose::Announce
-            };
+            let purpose = if announced { LookupPurpose::Republish } else { LookupPurpose::Announce };
             self.announce(cx, now, function, purpose);
         }
     }
@@ -384,18 +344,13 @@ impl Kad {
         page: u16,
     ) -> (Vec<PeerHandle>, u32) {
         let mut list: Vec<PeerHandle> = match &self.store {
-            Some(store) => store
-                .providers(key, now)
-                .filter(|peer| *peer != asker && *peer != self.me)
-                .collect(),
+            Some(store) => {
+                store.providers(key, now).filter(|peer| *peer != asker && *peer != self.me).collect()
+            }
             None => Vec::new(),
         };
         let hosts = |hosted: &Hosted| cx.functions.get(hosted.function).key == *key;
-        if self
-            .home
-            .as_ref()
-            .is_some_and(|home| home.hosted.iter().any(hosts))
-        {
+        if self.home.as_ref().is_some_and(|home| home.hosted.iter().any(hosts)) {
             list.push(self.me);
         }
         let total = list.len() as u32;
@@ -432,11 +387,7 @@ impl Kad {
     pub fn settle_provided(&mut self, function: FunctionHandle, next: Time) {
         let home = self.home.get_or_insert_default();
         home.hosted.retain(|hosted| hosted.function != function);
-        home.hosted.push(Hosted {
-            function,
-            next,
-            announced: true,
-        });
+        home.hosted.push(Hosted { function, next, announced: true });
         home.plan();
         self.reschedule();
     }

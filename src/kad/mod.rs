@@ -2,6 +2,7 @@
 //! (libp2p/specs, kad-dht), after Maymounkov and Mazières, "Kademlia: A Peer-to-peer Information System Based on
 //! the XOR Metric", IPTPS 2002.
 
+mod active;
 mod behaviour;
 mod config;
 mod home;
@@ -73,7 +74,7 @@ pub(crate) struct Pool {
     #[allow(clippy::vec_box, reason = "they move between nodes and the pool")]
     lookups: Vec<Box<lookup::Lookup>>,
     #[allow(clippy::vec_box, reason = "they move between nodes and the pool")]
-    active: Vec<Box<behaviour::Active>>,
+    active: Vec<Box<active::Active>>,
 }
 
 impl Pool {

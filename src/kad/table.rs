@@ -62,9 +62,7 @@ impl Table {
 
     /// The entries of bucket `bucket`, least recently seen first, each with its stale flag.
     pub fn bucket(&self, bucket: usize) -> impl Iterator<Item = (PeerHandle, bool)> + '_ {
-        self.entries[self.range(bucket)]
-            .iter()
-            .map(|entry| (peer_of(*entry), entry & STALE != 0))
+        self.entries[self.range(bucket)].iter().map(|entry| (peer_of(*entry), entry & STALE != 0))
     }
 
     /// All entries, farthest bucket first.
@@ -74,11 +72,7 @@ impl Table {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        let lens = if self.lens.spilled() {
-            self.lens.capacity()
-        } else {
-            0
-        };
+        let lens = if self.lens.spilled() { self.lens.capacity() } else { 0 };
         self.entries.capacity() * size_of::<u32>() + lens
     }
 
@@ -93,8 +87,7 @@ impl Table {
         self.entries = list.iter().map(|peer| peer.get()).collect();
         self.lens = SmallVec::from_slice(lens);
         debug_assert!((0..self.buckets()).all(|bucket| {
-            self.bucket(bucket)
-                .all(|(peer, _)| Self::bucket_of(me, peer, peers) == Some(bucket))
+            self.bucket(bucket).all(|(peer, _)| Self::bucket_of(me, peer, peers) == Some(bucket))
         }));
     }
 
@@ -167,64 +160,36 @@ impl Table {
         exclude: Option<PeerHandle>,
         peers: &KeyTable,
     ) -> Peers {
-        let mut found = Peers::new();
+        // One bucket more than asked for, so that whole buckets can be written before they are cut.
+        let room = n + self.lens.iter().max().map_or(0, |len| usize::from(*len));
+        let mut inline = [PeerHandle::new(0); 64];
+        let mut heap = Vec::new();
+        let list = if room <= inline.len() {
+            &mut inline[..room]
+        } else {
+            heap.resize(room, PeerHandle::new(0));
+            &mut heap
+        };
         let exclude = exclude.map_or(u32::MAX, PeerHandle::get);
+        let mut found = Found { list, len: 0, n, exclude };
         let distance = DistanceBits::new(me, target, peers, self.lens.len());
         let mut start = 0;
         for (bucket, len) in self.lens.iter().enumerate() {
             let range = start..start + usize::from(*len);
             start = range.end;
-            if *len > 0 && distance.is_set(bucket) && self.take(range, target, n, exclude, peers, &mut found)
-            {
-                return found;
+            if distance.is_set(bucket) && found.take(&self.entries[range], target, peers) {
+                return found.finish();
             }
         }
         let mut end = self.entries.len();
         for (bucket, len) in self.lens.iter().enumerate().rev() {
             let range = end - usize::from(*len)..end;
             end = range.start;
-            if *len > 0 && !distance.is_set(bucket) && self.take(range, target, n, exclude, peers, &mut found)
-            {
-                return found;
+            if !distance.is_set(bucket) && found.take(&self.entries[range], target, peers) {
+                break;
             }
         }
-        found
-    }
-
-    /// Adds the live entries of a bucket to `found`, the closest ones where not all have room. True when full.
-    fn take(
-        &self,
-        range: Range<usize>,
-        target: &Key,
-        n: usize,
-        exclude: u32,
-        peers: &KeyTable,
-        found: &mut Peers,
-    ) -> bool {
-        let live = self.entries[range]
-            .iter()
-            // A stale entry's number is above every handle.
-            .filter(|entry| **entry < STALE && **entry != exclude);
-        let room = n - found.len();
-        let count = live.clone().count();
-        if count <= room {
-            found.extend(live.map(|entry| PeerHandle::new(*entry)));
-            return count == room;
-        }
-        if room == 0 {
-            return true;
-        }
-        let mut ranked: SmallVec<[(u64, PeerHandle); 24]> = live
-            .map(|entry| {
-                let peer = PeerHandle::new(*entry);
-                (peers.prefix(peer) ^ target.prefix(), peer)
-            })
-            .collect();
-        ranked.select_nth_unstable_by(room - 1, |a, b| {
-            a.0.cmp(&b.0).then_with(|| peers.cmp_distance(target, a.1, b.1))
-        });
-        found.extend(ranked[..room].iter().map(|(_, peer)| *peer));
-        true
+        found.finish()
     }
 
     /// The buckets that hold this node's nearest neighbours: from the returned one on there are at most `k` entries,
@@ -246,11 +211,8 @@ impl Table {
         let start = self.range(buckets.start).start;
         let end = self.range(buckets.end.max(buckets.start + 1) - 1).end;
         let entries = &self.entries[start..end];
-        let mut suspects: Peers = entries
-            .iter()
-            .filter(|entry| **entry & STALE != 0)
-            .map(|entry| peer_of(*entry))
-            .collect();
+        let mut suspects: Peers =
+            entries.iter().filter(|entry| **entry & STALE != 0).map(|entry| peer_of(*entry)).collect();
         if suspects.is_empty() {
             suspects.extend(entries.first().map(|entry| peer_of(*entry)));
         }
@@ -267,10 +229,50 @@ impl Table {
     fn find(&self, me: PeerHandle, peer: PeerHandle, peers: &KeyTable) -> Option<(usize, usize)> {
         let bucket = Self::bucket_of(me, peer, peers)?;
         let range = self.range(bucket);
-        let at = self.entries[range.clone()]
-            .iter()
-            .position(|entry| entry & !STALE == peer.get())?;
+        let at = self.entries[range.clone()].iter().position(|entry| entry & !STALE == peer.get())?;
         Some((bucket, range.start + at))
+    }
+}
+
+/// The list that [`Table::closest`] fills.
+struct Found<'a> {
+    list: &'a mut [PeerHandle],
+    len: usize,
+    n: usize,
+    exclude: u32,
+}
+
+impl Found<'_> {
+    /// Adds the live entries of a bucket, the closest ones where not all have room. True when full.
+    fn take(&mut self, bucket: &[u32], target: &Key, peers: &KeyTable) -> bool {
+        let start = self.len;
+        for entry in bucket {
+            // Written always, kept if live: a branch would be guessed wrong often. A stale entry's number is above
+            // every handle.
+            self.list[self.len] = peer_of(*entry);
+            self.len += usize::from(*entry < STALE && *entry != self.exclude);
+        }
+        if self.len > self.n {
+            let room = self.n - start;
+            if room > 0 {
+                let mut ranked: SmallVec<[(u64, PeerHandle); 24]> = self.list[start..self.len]
+                    .iter()
+                    .map(|peer| (peers.prefix(*peer) ^ target.prefix(), *peer))
+                    .collect();
+                ranked.select_nth_unstable_by(room - 1, |a, b| {
+                    a.0.cmp(&b.0).then_with(|| peers.cmp_distance(target, a.1, b.1))
+                });
+                for (slot, (_, peer)) in self.list[start..].iter_mut().zip(&ranked[..room]) {
+                    *slot = *peer;
+                }
+            }
+            self.len = self.n;
+        }
+        self.len == self.n
+    }
+
+    fn finish(self) -> Peers {
+        Peers::from_slice(&self.list[..self.len])
     }
 }
 

@@ -65,14 +65,12 @@ pub fn encode_request(
     };
     frame(&match request {
         Request::FindNode(target) => message(Type::FindNode, target),
-        Request::GetProviders { target, page } => Message {
-            page: u32::from(*page),
-            ..message(Type::GetProviders, target)
-        },
-        Request::AddProvider(target) => Message {
-            providers: vec![peer(me, directory, config)],
-            ..message(Type::AddProvider, target)
-        },
+        Request::GetProviders { target, page } => {
+            Message { page: u32::from(*page), ..message(Type::GetProviders, target) }
+        }
+        Request::AddProvider(target) => {
+            Message { providers: vec![peer(me, directory, config)], ..message(Type::AddProvider, target) }
+        }
         Request::RemoveProvider(target) => message(Type::RemoveProvider, target),
         Request::GetValue(target) => message(Type::GetValue, target),
         Request::PutValue(value) => Message {
@@ -81,46 +79,27 @@ pub fn encode_request(
             record: Some(record(value, directory)),
             ..Message::default()
         },
-        Request::Ping => Message {
-            r#type: Type::Ping as i32,
-            ..Message::default()
-        },
+        Request::Ping => Message { r#type: Type::Ping as i32, ..Message::default() },
     })
 }
 
 /// The bytes of a response, length prefix included.
 pub fn encode_response(response: &Response, directory: &dyn Directory, config: &Config) -> Vec<u8> {
     let list = |peers: &[PeerHandle]| -> Vec<Peer> {
-        peers
-            .iter()
-            .map(|handle| peer(*handle, directory, config))
-            .collect()
+        peers.iter().map(|handle| peer(*handle, directory, config)).collect()
     };
     frame(&match response {
-        Response::Nodes(closer) => Message {
-            r#type: Type::FindNode as i32,
-            closer: list(closer),
-            ..Message::default()
-        },
-        Response::Providers {
-            closer,
-            providers,
-            total,
-        } => Message {
+        Response::Nodes(closer) => {
+            Message { r#type: Type::FindNode as i32, closer: list(closer), ..Message::default() }
+        }
+        Response::Providers { closer, providers, total } => Message {
             r#type: Type::GetProviders as i32,
             closer: list(closer),
             providers: list(providers),
-            total: if *total as usize > providers.len() {
-                *total
-            } else {
-                0
-            },
+            total: if *total as usize > providers.len() { *total } else { 0 },
             ..Message::default()
         },
-        Response::Value {
-            record: value,
-            closer,
-        } => Message {
+        Response::Value { record: value, closer } => Message {
             r#type: Type::GetValue as i32,
             closer: list(closer),
             record: value.as_ref().map(|value| record(value, directory)),
@@ -132,10 +111,7 @@ pub fn encode_response(response: &Response, directory: &dyn Directory, config: &
             record: Some(record(value, directory)),
             ..Message::default()
         },
-        Response::Pong => Message {
-            r#type: Type::Ping as i32,
-            ..Message::default()
-        },
+        Response::Pong => Message { r#type: Type::Ping as i32, ..Message::default() },
     })
 }
 
@@ -182,10 +158,7 @@ pub fn decode_response(body: &[u8], directory: &mut dyn Directory) -> Result<Res
     let message = Message::decode(body)?;
     let kind = kind(&message)?;
     let mut list = |peers: &[Peer]| -> Vec<PeerHandle> {
-        peers
-            .iter()
-            .filter_map(|peer| directory.peer(&peer.id, &peer.addrs))
-            .collect()
+        peers.iter().filter_map(|peer| directory.peer(&peer.id, &peer.addrs)).collect()
     };
     let closer = list(&message.closer);
     Ok(match kind {
@@ -194,16 +167,8 @@ pub fn decode_response(body: &[u8], directory: &mut dyn Directory) -> Result<Res
         Type::GetProviders => {
             let providers = list(&message.providers);
             // What this node refuses must not look like left out by the holder.
-            let total = if message.total as usize > message.providers.len() {
-                message.total
-            } else {
-                0
-            };
-            Response::Providers {
-                closer: closer.into(),
-                total: total.max(providers.len() as u32),
-                providers,
-            }
+            let total = if message.total as usize > message.providers.len() { message.total } else { 0 };
+            Response::Providers { closer: closer.into(), total: total.max(providers.len() as u32), providers }
         }
         Type::GetValue => Response::Value {
             record: match message.record {
@@ -238,10 +203,7 @@ fn peer(peer: PeerHandle, directory: &dyn Directory, config: &Config) -> Peer {
         room -= if fits { len } else { 0 };
         fits
     });
-    Peer {
-        id: directory.peer_id(peer),
-        addrs,
-    }
+    Peer { id: directory.peer_id(peer), addrs }
 }
 
 fn preimage(target: &Target, directory: &dyn Directory) -> Vec<u8> {
@@ -275,10 +237,7 @@ fn record(value: &Record, directory: &dyn Directory) -> ProtoRecord {
     ProtoRecord {
         key: value.key.to_vec(),
         value: value.value.to_vec(),
-        publisher: value
-            .publisher
-            .map(|peer| directory.peer_id(peer))
-            .unwrap_or_default(),
+        publisher: value.publisher.map(|peer| directory.peer_id(peer)).unwrap_or_default(),
         ttl: value.ttl_secs.unwrap_or(0),
     }
 }
@@ -286,11 +245,7 @@ fn record(value: &Record, directory: &dyn Directory) -> ProtoRecord {
 fn own_record(value: ProtoRecord, directory: &mut dyn Directory) -> Result<Box<Record>, DecodeError> {
     check_key(&value.key)?;
     Ok(Box::new(Record {
-        publisher: if value.publisher.is_empty() {
-            None
-        } else {
-            directory.peer(&value.publisher, &[])
-        },
+        publisher: if value.publisher.is_empty() { None } else { directory.peer(&value.publisher, &[]) },
         key: value.key.into(),
         value: value.value.into(),
         ttl_secs: (value.ttl > 0).then_some(value.ttl),

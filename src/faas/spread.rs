@@ -1,0 +1,316 @@
+//! How a manycall spreads its items over providers, and what it does when nobody is left to take them.
+
+use super::ManycallPolicy;
+use super::cache::Provider;
+use super::call::CallState;
+use super::life::backoff;
+use super::map::MapState;
+use super::router::{Env, Router};
+use super::timers::Key;
+use crate::context::Context;
+use crate::draws::Purpose;
+use crate::io::{AttemptKind, CallId, CallOutcome, MapId, Output};
+use crate::key::PeerHandle;
+use crate::time::{Duration, Time};
+
+/// Most items in flight at one provider beyond its slots, however far away it is.
+const MAX_HIDDEN: u64 = 1_024;
+
+/// Items that `static` asks for at a time when it does not know how many there are.
+const STATIC_BATCH: u64 = 1_024;
+
+/// How many items may be in flight at a provider: its slots, and as many more as are worked off there during one
+/// round trip, but none that it would refuse. One before it has said how full it is.
+fn window(provider: &Provider, rtt: Option<Duration>) -> u32 {
+    let Some(capacity) = provider.capacity else {
+        return 1;
+    };
+    let slots = capacity.slots.max(1);
+    let hidden = match (rtt, provider.service()) {
+        (Some(rtt), Some(service)) if !rtt.is_zero() => {
+            let rtt = u128::from(rtt.as_nanos().unsigned_abs()) * u128::from(slots);
+            let service = u128::from(service.as_nanos().unsigned_abs().max(1));
+            rtt.div_ceil(service).min(u128::from(MAX_HIDDEN)) as u32
+        }
+        _ => 0,
+    };
+    slots.saturating_add(hidden).min(provider.limit()).max(1)
+}
+
+impl Router {
+    /// Gives items to providers that are free and asks for more.
+    pub(super) fn pump_map(&mut self, env: &mut Env<'_, '_>, id: MapId) {
+        let Some(map) = self.maps.get_mut(&id) else { return };
+        let function = map.function;
+        if map.policy == ManycallPolicy::Static && map.split.is_none() {
+            let Some(entry) = self.cache.get(function) else {
+                return;
+            };
+            // The split is over all providers: wait until all are known.
+            if entry.lookup.is_some() {
+                return;
+            }
+            let list: Vec<PeerHandle> = entry
+                .providers
+                .iter()
+                .filter(|provider| !self.health.get(provider.health).dead)
+                .map(|provider| provider.peer)
+                .collect();
+            if !list.is_empty() {
+                map.split = Some(list);
+            }
+        }
+        self.dispatch_pool(env, id);
+        self.pull(env.cx, env.now, id);
+        let Some(map) = self.maps.get(&id) else { return };
+        if map.live.is_empty() && (!map.pool.is_empty() || !map.ended) && !self.has_hope(env, id) {
+            self.nobody_for_items(env, id);
+        } else if map.ended && map.pool.is_empty() && map.policy != ManycallPolicy::Static {
+            self.reclaim(env, id);
+            self.copy_stragglers(env, id);
+        }
+    }
+
+    /// Gives the items of the pool to providers, as long as somebody is free.
+    pub(super) fn dispatch_pool(&mut self, env: &mut Env<'_, '_>, id: MapId) {
+        let mut at = 0;
+        while let Some(map) = self.maps.get(&id)
+            && !map.pool.is_empty()
+            && self.anybody(env, map)
+        {
+            let Some(item) = map.pool.get(at).copied() else {
+                break;
+            };
+            let Some(call) = self.calls.get(&item) else { break };
+            let best = match call.assigned {
+                Some(assigned) => self.assigned(env.cx, env.now, map, call, assigned),
+                None => self.best(env.cx, env.now, map, call, None),
+            };
+            let Some(peer) = best else {
+                if call.assigned.is_none() && call.excluded.is_empty() {
+                    // Nor could any other item be served.
+                    break;
+                }
+                at += 1;
+                continue;
+            };
+            let kind = if call.made == 0 { AttemptKind::First } else { AttemptKind::Retry };
+            if let Some(map) = self.maps.get_mut(&id) {
+                map.pool.remove(at);
+            }
+            self.start_item(env, id, item, peer, kind);
+        }
+        // An item that every provider has failed may try them again; its attempts are bounded.
+        let Some(map) = self.maps.get(&id) else { return };
+        if map.live.is_empty()
+            && let Some(item) = map.pool.front().copied()
+            && let Some(call) = self.calls.get_mut(&item)
+            && !call.excluded.is_empty()
+        {
+            call.excluded.clear();
+            self.dispatch_pool(env, id);
+        }
+    }
+
+    pub(super) fn start_item(
+        &mut self,
+        env: &mut Env<'_, '_>,
+        id: MapId,
+        item: CallId,
+        peer: PeerHandle,
+        kind: AttemptKind,
+    ) {
+        let attempt = self.start(env, item, peer, kind);
+        if let (Some(attempt), Some(map)) = (attempt, self.maps.get_mut(&id)) {
+            map.live.insert(attempt);
+        }
+    }
+
+    /// True if the provider may get an item of this manycall, room aside.
+    pub(super) fn fit(&self, cx: &Context<'_>, now: Time, map: &MapState, provider: &Provider) -> bool {
+        let health = self.health.get(provider.health);
+        !health.dead && !health.silent(cx.config.faas.probe_misses) && (map.desperate || !health.avoided(now))
+    }
+
+    /// True if some provider may get an item now: else the pool need not be searched.
+    fn anybody(&self, env: &Env<'_, '_>, map: &MapState) -> bool {
+        let entry = self.cache.get(map.function);
+        entry.is_some_and(|entry| {
+            entry.providers.iter().any(|provider| {
+                provider.closed(env.now).is_none() && self.fit(env.cx, env.now, map, provider)
+            })
+        })
+    }
+
+    /// The window at a provider and what is free of it.
+    pub(super) fn windows(
+        &self,
+        cx: &Context<'_>,
+        now: Time,
+        map: &MapState,
+        provider: &Provider,
+    ) -> (u32, u32) {
+        if !self.fit(cx, now, map, provider) || provider.closed(now).is_some() {
+            return (0, 0);
+        }
+        let rtt = if provider.peer == self.me { None } else { self.health.get(provider.health).rtt() };
+        let window = window(provider, rtt);
+        (window, window.saturating_sub(provider.in_flight))
+    }
+
+    /// When an item sent there now would be answered, as far as is known.
+    pub(super) fn expected(&self, provider: &Provider) -> Duration {
+        let rtt = self.health.get(provider.health).rtt().unwrap_or(Duration::ZERO);
+        let service = provider.service().unwrap_or(Duration::ZERO);
+        let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
+        let ahead = (i64::from(provider.in_flight) - slots + 1).max(0);
+        let waits = Duration::from_nanos(service.as_nanos().saturating_mul(ahead) / slots);
+        Duration::from_nanos(
+            rtt.as_nanos().saturating_add(service.as_nanos()).saturating_add(waits.as_nanos()),
+        )
+    }
+
+    /// The free provider that would be quickest for an item (not `but` another).
+    pub(super) fn best(
+        &self,
+        cx: &Context<'_>,
+        now: Time,
+        map: &MapState,
+        call: &CallState,
+        but: Option<PeerHandle>,
+    ) -> Option<PeerHandle> {
+        let entry = self.cache.get(map.function)?;
+        entry
+            .providers
+            .iter()
+            .filter(|provider| !call.excluded.contains(&provider.peer) && Some(provider.peer) != but)
+            .filter(|provider| self.windows(cx, now, map, provider).1 > 0)
+            .min_by_key(|provider| self.expected(provider))
+            .map(|provider| provider.peer)
+    }
+
+    /// Where an item of a `static` split goes now: its own provider; if that one fails, the one with the fewest.
+    pub(super) fn assigned(
+        &self,
+        cx: &Context<'_>,
+        now: Time,
+        map: &MapState,
+        call: &CallState,
+        assigned: PeerHandle,
+    ) -> Option<PeerHandle> {
+        let entry = self.cache.get(map.function)?;
+        let fit = |provider: &&Provider| {
+            !call.excluded.contains(&provider.peer) && self.fit(cx, now, map, provider)
+        };
+        let own = entry.find(assigned).map(|at| &entry.providers[at]).filter(fit);
+        let provider = match own {
+            Some(own) => own,
+            None => entry.providers.iter().filter(fit).min_by_key(|provider| provider.in_flight)?,
+        };
+        provider.closed(now).is_none().then_some(provider.peer)
+    }
+
+    /// Asks for as many items as there are free places, within the credit.
+    pub(super) fn pull(&mut self, cx: &mut Context<'_>, now: Time, id: MapId) {
+        let Some(map) = self.maps.get(&id) else { return };
+        if map.ended {
+            return;
+        }
+        let want = match map.policy {
+            ManycallPolicy::Static => match (&map.split, map.items) {
+                (None, _) => 0,
+                (Some(_), Some(items)) => items - map.received.min(items),
+                (Some(_), None) => STATIC_BATCH,
+            },
+            ManycallPolicy::LateBinding | ManycallPolicy::Backup => {
+                let Some(entry) = self.cache.get(map.function) else {
+                    return;
+                };
+                let free: u64 = entry
+                    .providers
+                    .iter()
+                    .map(|provider| u64::from(self.windows(cx, now, map, provider).1))
+                    .sum();
+                free.saturating_sub(map.pool.len() as u64)
+            }
+        };
+        self.ask_items(cx, id, want);
+    }
+
+    /// Asks for items so that `want` are on their way, within the credit and what there is.
+    pub(super) fn ask_items(&mut self, cx: &mut Context<'_>, id: MapId, want: u64) {
+        let Some(map) = self.maps.get_mut(&id) else { return };
+        let left = map.items.map_or(u64::MAX, |items| items.saturating_sub(map.received + map.asked));
+        let count =
+            want.saturating_sub(map.asked).min(map.allowance()).min(left).min(u64::from(u32::MAX)) as u32;
+        if count > 0 {
+            map.asked += u64::from(count);
+            cx.emit(Output::PullItems { map: id, count });
+        }
+    }
+
+    /// True if somebody may take items, now or when it has room again.
+    pub(super) fn has_hope(&self, env: &Env<'_, '_>, id: MapId) -> bool {
+        let Some(map) = self.maps.get(&id) else {
+            return true;
+        };
+        self.cache.get(map.function).is_some_and(|entry| {
+            entry.providers.iter().any(|provider| self.fit(env.cx, env.now, map, provider))
+        })
+    }
+
+    /// Nobody can take items: look for others, pause, try those that failed, at last give the items up.
+    pub(super) fn nobody_for_items(&mut self, env: &mut Env<'_, '_>, id: MapId) {
+        let Some(map) = self.maps.get_mut(&id) else { return };
+        let function = map.function;
+        let Some(entry) = self.cache.get(function) else {
+            return;
+        };
+        let negative = entry.providers.is_empty() && entry.negative_until > env.now;
+        if entry.lookup.is_some() || map.stuck.is_some() {
+            return;
+        }
+        if !negative && !map.looked_up {
+            map.looked_up = true;
+            self.look_up(env, function, None);
+            self.probe_dead(env, function);
+            return;
+        }
+        let empty = entry.providers.is_empty();
+        map.rounds += 1;
+        if !empty && map.rounds < env.config().max_attempts.max(1) {
+            let pause = backoff(env, Purpose::BACKOFF, CallId(!id.0), map.rounds);
+            let at = env.now.saturating_add(pause);
+            map.stuck = Some(at);
+            self.timers.add(at, Key::Stuck(id));
+            self.probe_dead(env, function);
+            return;
+        }
+        // These items are given up. The next ones, twice as many, get all the patience again.
+        map.rounds = 0;
+        map.looked_up = false;
+        let batch = map.batch;
+        map.batch = batch.saturating_mul(2).min(1 << 20);
+        let outcome = if negative { CallOutcome::NotFound } else { CallOutcome::Unreachable };
+        for item in map.pool.clone() {
+            let outcome = match self.calls.get(&item) {
+                Some(call) if call.made > 0 => call.verdict(),
+                _ => outcome,
+            };
+            self.finish(env.cx, env.now, item, outcome, None);
+        }
+        self.ask_items(env.cx, id, batch);
+    }
+
+    /// The pause of a manycall with nobody to send to is over.
+    pub(super) fn stuck_due(&mut self, env: &mut Env<'_, '_>, at: Time, id: MapId) {
+        let Some(map) = self.maps.get_mut(&id) else { return };
+        if map.stuck != Some(at) {
+            return;
+        }
+        map.stuck = None;
+        map.desperate = true;
+        let function = map.function;
+        self.pump(env, function);
+    }
+}

@@ -1,0 +1,6 @@
+//! Stories of calls and manycalls in a small world.
+
+mod anycall;
+mod chaos;
+mod failover;
+mod manycall;
