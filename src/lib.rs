@@ -95,6 +95,10 @@
 //!
 //! Neither does I/O of its own, and the node needs neither.
 
+// Fuzz bodies name this crate, also where its own tests run them.
+#[cfg(test)]
+extern crate self as edge_faas_core;
+
 pub mod context;
 pub mod draws;
 pub mod faas;
