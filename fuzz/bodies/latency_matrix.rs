@@ -34,6 +34,9 @@ fn check(matrix: &RoundTrips) {
     for (from, to) in (0..rows).flat_map(|from| (0..rows).map(move |to| (from, to))) {
         let round_trip = matrix.round_trip(from, to);
         assert_eq!(round_trip.is_zero(), from == to, "{from} to {to}");
-        assert!(round_trip >= Duration::ZERO && round_trip <= MAX_ROUND_TRIP, "{from} to {to}: {round_trip:?}");
+        assert!(
+            round_trip >= Duration::ZERO && round_trip <= MAX_ROUND_TRIP,
+            "{from} to {to}: {round_trip:?}"
+        );
     }
 }

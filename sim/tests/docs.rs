@@ -114,7 +114,8 @@ fn the_readme_names_every_scenario_with_its_question() {
 
 /// A scenario's opening comment up to its first question mark.
 fn question(scenario: &str) -> String {
-    let comment: Vec<&str> = scenario.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    let comment: Vec<&str> =
+        scenario.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
     let comment = comment.join(" ");
     let end = comment.find('?').unwrap_or_else(|| panic!("it opens with a question: {comment}"));
     comment[..=end].to_owned()
