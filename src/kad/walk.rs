@@ -2,10 +2,10 @@
 
 use crate::key::{Key, KeyTable, PeerHandle};
 
-/// Candidates that may still answer are kept up to this many times k. The walk asks at most the 2k closest of them
-/// at any moment, so what lies beyond can matter only after more than 2k closer ones have failed; and those that
-/// answer in their place name it again.
-const KEPT_PER_K: usize = 4;
+/// Candidates that have not failed are kept up to this many times k. A walk ends with the k closest of them, so what
+/// lies beyond can matter only after more than k closer ones have failed from then on; and those that answer in their
+/// place name it again.
+const KEPT_PER_K: usize = 2;
 
 /// What is known of a candidate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -64,14 +64,14 @@ impl Engine<'_> {
         }
         let now = self.now;
         let number = self.population.number(handle);
-        let idle = self.limits.idle_timeout;
+        let clock = self.clock(now);
         let node = &mut self.nodes[handle as usize];
         let since = node.up_since.max(Time::ZERO);
         node.status = match departure {
             Departure::Kill => Status::Refusing,
             Departure::PowerOff => Status::Silent,
         };
-        let peers = node.connections.take_open(now, idle);
+        let peers = node.connections.take_open(clock);
         self.machines[number as usize].uptime += now.since(since);
         self.up -= 1;
         self.rows.writer.nodes_up(now, self.up);
@@ -146,9 +146,9 @@ impl Engine<'_> {
 
     /// A node forgets providers and closes its connections: a cold start, for experiments.
     pub(crate) fn make_cold(&mut self, handle: u32) {
-        let (now, idle) = (self.now, self.limits.idle_timeout);
+        let clock = self.clock(self.now);
         self.nodes[handle as usize].peer.forget_providers();
-        for peer in self.nodes[handle as usize].connections.take_open(now, idle) {
+        for peer in self.nodes[handle as usize].connections.take_open(clock) {
             self.nodes[peer as usize].connections.remove(handle);
         }
     }

@@ -1,6 +1,6 @@
 //! Messages on their way: Kademlia's requests and responses, and probes.
 
-use super::connections::Connection;
+use super::connections::{Clock, Connection, TICK};
 use super::node::Status;
 use super::{Engine, Event};
 use crate::trace::show_response;
@@ -82,11 +82,14 @@ pub(crate) fn class_of(request: &Request) -> TrafficClass {
 impl Engine<'_> {
     /// The connection from `from` to `to`, opened if need be: when can a message leave?
     pub(crate) fn link(&mut self, from: u32, to: u32, depart: Time) -> Link {
-        let idle = self.limits.idle_timeout;
+        let clock = self.clock(depart);
         let (number_from, number_to) = (self.population.number(from), self.population.number(to));
-        let connection = self.nodes[from as usize].connections.get(to, depart, idle);
+        let connection = self.nodes[from as usize].connections.get(to, clock);
+        if let Connection::Opening(ready) = connection {
+            return Link::Ready(ready, false);
+        }
         if let Connection::Open(last) = connection {
-            if self.restarts && self.nodes[to as usize].is_up() && self.nodes[to as usize].up_since > last {
+            if self.restarts && self.nodes[to as usize].is_up() && self.nodes[to as usize].up_since > last + Duration::from_nanos(TICK) {
                 // The other end came back without this connection: the first packet on it is answered by a reset.
                 self.nodes[from as usize].connections.remove(to);
                 return match self.round_trip(number_from, number_to) {
@@ -94,9 +97,8 @@ impl Engine<'_> {
                     None => Link::Silence,
                 };
             }
-            let ready = last.max(depart);
-            self.nodes[from as usize].connections.touch(to, ready, depart, idle, self.limits.max_connections);
-            return Link::Ready(ready, false);
+            self.nodes[from as usize].connections.touch(to, depart, clock);
+            return Link::Ready(depart, false);
         }
         self.totals.dials += 1;
         let Some(round_trip) = self.round_trip(number_from, number_to) else {
@@ -105,13 +107,7 @@ impl Engine<'_> {
         match self.nodes[to as usize].status {
             Status::Up => {
                 let ready = depart + round_trip * i64::from(self.limits.handshake_round_trips);
-                self.nodes[from as usize].connections.touch(
-                    to,
-                    ready,
-                    depart,
-                    idle,
-                    self.limits.max_connections,
-                );
+                self.nodes[from as usize].connections.open(to, ready, clock);
                 self.count_bytes(from, to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 self.count_bytes(to, from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 Link::Ready(ready, true)
@@ -180,9 +176,7 @@ impl Engine<'_> {
     ) {
         let bytes = self.response_bytes(&response);
         let depart = self.depart(from) + delay;
-        // The requester's connection is open: it waits for this.
-        let (idle, max) = (self.limits.idle_timeout, self.limits.max_connections);
-        self.nodes[from as usize].connections.touch(to, depart, depart, idle, max);
+        // The connection is open: the requester waits, and its request has just kept it so.
         let (exchange, body) = (Exchange(reply), Body::Response(response));
         self.post(depart, Parcel { from, to, sent: depart, bytes, exchange, class, dialled, body });
     }
@@ -274,16 +268,19 @@ impl Engine<'_> {
 
     /// What every arriving message does: it is counted, keeps its connection open and takes processor time.
     pub(crate) fn arrive(&mut self, from: u32, to: u32, class: TrafficClass, bytes: u64) {
-        let (idle, max, cost) =
-            (self.limits.idle_timeout, self.limits.max_connections, self.limits.message_cpu);
-        let now = self.now;
+        let (now, cost) = (self.now, self.limits.message_cpu);
+        let clock = self.clock(now);
         let node = &mut self.nodes[to as usize];
-        node.connections.touch(from, now, now, idle, max);
+        node.connections.touch(from, now, clock);
         node.cpu_free = node.cpu_free.max(now) + cost;
         if let Some(counters) = self.counters.get_mut(self.population.number(to) as usize) {
             counters.messages_in[class.index()] += 1;
             counters.bytes_in[class.index()] += bytes;
         }
+    }
+
+    pub(crate) fn clock(&self, now: Time) -> Clock {
+        Clock { now, idle: self.limits.idle_timeout, max: self.limits.max_connections }
     }
 
     /// When what a node sends now leaves it: after its processor has done what came in before.
