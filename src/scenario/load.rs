@@ -8,7 +8,6 @@ use super::set::{set, split};
 use super::sweep::{combinations, short_names};
 use super::value::{At, Data, Sources, Table, Value, document};
 use serde::{Deserialize, Serialize};
-use sha2::Digest;
 
 /// A scenario file larger than this is none.
 const FILE_MAX: usize = 16 << 20;
