@@ -237,6 +237,8 @@ impl Engine<'_> {
         let (entry, provider, sent) = (flight.entry, flight.provider, flight.sent);
         match step {
             Step::Begin => self.relay_begins(id),
+            // Cancelled before it was there: what follows of it is void.
+            Step::Ready | Step::Arrived if flight.failure.is_some() => {}
             Step::Ready => {
                 // The handshake itself may have met a death.
                 if !self.nodes[provider as usize].is_up()

@@ -8,6 +8,9 @@ use edge_faas_core::key::{Key, PeerHandle};
 use edge_faas_core::scenario::schema::Start;
 use edge_faas_core::time::{Duration, Time};
 
+/// The share of a full bucket that are neighbours of one another.
+const CLUSTERED: f64 = 0.5;
+
 impl Engine<'_> {
     /// Schedules everything that is known beforehand.
     pub(crate) fn start(&mut self) {
@@ -92,12 +95,19 @@ impl Engine<'_> {
             if other.len() <= k {
                 tables.peers.extend(other.iter().map(|peer| PeerHandle::new(*peer)));
             } else {
-                // Floyd's sampling of k out of n (Bentley and Floyd, CACM 30, 1987).
+                // The neighbours of the point that the joining look-up of this bucket went to …
+                let near = ((k as f64 * std::env::var("NEAR").ok().and_then(|v| v.parse::<f64>().ok()).unwrap_or(CLUSTERED)) as usize).min(k);
+                let pivot = stream.below(other.len() as u64) as usize;
+                let first = pivot.saturating_sub(near / 2).min(other.len() - near);
+                tables.peers.extend(other[first..first + near].iter().map(|peer| PeerHandle::new(*peer)));
+                // … and who was met on the way: any of the others, by Floyd's sampling (Bentley and Floyd, CACM 30, 1987).
+                let (rest, others) = (k - near, other.len() - near);
                 tables.picked.clear();
-                for j in other.len() - k..other.len() {
+                for j in others - rest..others {
                     let at = stream.below(j as u64 + 1) as usize;
                     let at = if tables.picked.contains(&at) { j } else { at };
                     tables.picked.push(at);
+                    let at = if at < first { at } else { at + near };
                     tables.peers.push(PeerHandle::new(other[at]));
                 }
             }
