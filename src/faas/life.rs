@@ -320,6 +320,7 @@ impl Router {
     /// The user gives up now.
     pub(super) fn deadline(&mut self, env: &mut Env<'_, '_>, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
+        let function = call.function;
         let outcome = if !call.live.is_empty() || call.last_failure.is_none() {
             CallOutcome::Timeout
         } else if call.only_refused {
@@ -328,6 +329,8 @@ impl Router {
             call.verdict()
         };
         self.finish(env.cx, env.now, id, outcome, None);
+        // Its place is free for others, and a manycall that waited for it asks for its next item.
+        self.pump(env, function);
     }
 
     /// Ends a call: its attempts are called off, the user is told.

@@ -141,6 +141,8 @@ impl Router {
         self.calls.insert(call.id, Box::new(state));
         if call.deadline <= env.now {
             self.finish(env.cx, env.now, call.id, CallOutcome::Timeout, None);
+            // The next one is asked for all the same: every item has an end.
+            self.pump(env, function);
             return;
         }
         self.timers.add(call.deadline, Key::Deadline(call.id));

@@ -309,6 +309,7 @@ impl<'s> Engine<'s> {
             failures: slab::Slab::new(),
             flights: slab::Slab::new(),
             flight_generation: 0,
+            bereaved: std::collections::BTreeMap::new(),
             workload: Workload::new(schedule),
             churn,
             faults,

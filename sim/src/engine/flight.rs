@@ -8,7 +8,7 @@ use super::relay::Relay;
 use super::traffic::Link;
 use super::{Engine, Event};
 use crate::executor::{self, Cut, Job, Lost, Submit};
-use crate::network::{FlowId, Transfer};
+use crate::network::{FlowId, MAX_LOSSES, Transfer, retransmission_timeout};
 use edge_faas_core::context::{Capacity, Timing};
 use edge_faas_core::io::{Attempt, AttemptEvent, AttemptFailure, AttemptId, Input, Started};
 use edge_faas_core::key::{FunctionHandle, PeerHandle};
@@ -95,6 +95,8 @@ pub(crate) struct Flight {
     body: Option<(FlowId, Step)>,
     /// True once the entry has heard the end.
     told: bool,
+    /// How often what is on its way now had to be sent again.
+    resent: u32,
 }
 
 impl Flight {
@@ -159,6 +161,7 @@ impl Engine<'_> {
             function: function.0,
             direct,
             relay,
+            resent: 0,
             start: self.now,
             sent: self.now,
             connect: Duration::ZERO,
@@ -255,9 +258,10 @@ impl Engine<'_> {
             Step::Arrived => {
                 if entry != provider {
                     if !self.reaches(entry, provider, sent) {
-                        self.lose(id);
+                        self.undelivered(id, step);
                         return;
                     }
+                    self.flights[id.slot as usize].resent = 0;
                     let bytes = self.out_bytes(id);
                     self.arrive(entry, provider, TrafficClass::Calls, bytes);
                 }
@@ -286,23 +290,26 @@ impl Engine<'_> {
                 let (Some((reason, started)), capacity) = (flight.failure, flight.capacity) else {
                     return;
                 };
-                if self.reaches(provider, entry, sent) {
-                    self.arrive_back(id, NOTE_BYTES);
-                    self.tell(id, AttemptEvent::Failed { reason, started, capacity });
+                if !self.reaches(provider, entry, sent) {
+                    self.undelivered(id, step);
+                    return;
                 }
+                self.arrive_back(id, NOTE_BYTES);
+                self.tell(id, AttemptEvent::Failed { reason, started, capacity });
                 self.drop_flight(id);
             }
             Step::Answered if flight.relay.is_some() => self.relay_answered(id),
             Step::Answered => {
                 let (status, timing) = (flight.status, flight.timing);
                 let capacity = flight.capacity.unwrap_or_default();
-                if self.reaches(provider, entry, sent) {
-                    let bytes =
-                        HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
-                    self.arrive_back(id, bytes);
-                    self.answered(id, timing, status);
-                    self.tell(id, AttemptEvent::Finished { status, timing, capacity });
+                if !self.reaches(provider, entry, sent) {
+                    self.undelivered(id, step);
+                    return;
                 }
+                let bytes = HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
+                self.arrive_back(id, bytes);
+                self.answered(id, timing, status);
+                self.tell(id, AttemptEvent::Finished { status, timing, capacity });
                 self.drop_flight(id);
             }
             Step::Cancelled => self.cancelled_at_provider(id),
@@ -363,16 +370,65 @@ impl Engine<'_> {
         self.drop_flight(id);
     }
 
-    /// The call reached nobody: the core finds out by itself, a direct client by its deadline.
-    pub(super) fn lose(&mut self, id: FlightId) {
+    /// What was on its way has not arrived.
+    ///
+    /// Across a partition its stream sends it again, as TCP does, after a timeout that doubles each time; in the end
+    /// the connection breaks. What was sent to a machine that went down is lost: the entry finds out by its probes,
+    /// or by a reset once the machine is back.
+    pub(super) fn undelivered(&mut self, id: FlightId, step: Step) {
         let Some(flight) = self.flight(id) else { return };
+        let (entry, provider, sent, resent) = (flight.entry, flight.provider, flight.sent, flight.resent);
+        let (direct, call) = (flight.direct, flight.call);
         if flight.relay.is_some() {
             let at = self.now + self.relay_silence();
             self.queue.push(at, Event::Flight(id, Step::Lost));
-        } else if flight.direct {
-            self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
-        } else {
+            return;
+        }
+        let to = if step == Step::Arrived { provider } else { entry };
+        let node = &self.nodes[to as usize];
+        if !node.is_up() || node.up_since > sent {
+            if direct {
+                self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+            } else {
+                self.lose(id);
+            }
+            return;
+        }
+        if self.workload.call(call).is_none_or(|state| state.end.is_some()) {
+            // Nobody waits for it any more.
             self.drop_flight(id);
+            return;
+        }
+        if resent >= MAX_LOSSES {
+            self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+            return;
+        }
+        let round_trip =
+            self.fabric.round_trip(self.population.number(entry), self.population.number(provider));
+        let wait = retransmission_timeout(round_trip, self.fabric.min_rto).saturating_mul(1 << resent);
+        if let Some(flight) = self.flight_mut(id) {
+            flight.resent += 1;
+        }
+        self.queue.push(self.now.saturating_add(wait), Event::Flight(id, step));
+    }
+
+    /// Forgets an attempt at a machine that went down. Its entry is not told, unless the machine comes back.
+    fn lose(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id) else { return };
+        let (entry, provider) = (flight.entry, flight.provider);
+        self.bereaved.entry(provider).or_default().push(entry);
+        self.drop_flight(id);
+    }
+
+    /// A machine is back: who had attempts there meets a reset, as its connection is one of before.
+    pub(crate) fn reset_bereaved(&mut self, provider: u32) {
+        let mut entries = self.bereaved.remove(&provider).unwrap_or_default();
+        entries.sort_unstable();
+        entries.dedup();
+        for entry in entries {
+            if let Some(delay) = self.message_delay(provider, entry, 0) {
+                self.queue.push(self.now + delay, Event::Disconnected { node: entry, peer: provider });
+            }
         }
     }
 
@@ -403,7 +459,12 @@ impl Engine<'_> {
                 self.queue.push(at + delay, Event::Flight(id, step));
             }
             None if step == Step::Accepted => {}
-            None => self.lose(id),
+            None => {
+                if let Some(flight) = self.flight_mut(id) {
+                    flight.sent = at;
+                }
+                self.undelivered(id, step);
+            }
         }
     }
 
@@ -440,15 +501,14 @@ impl Engine<'_> {
             self.drop_flight(id);
             return;
         }
-        match self.message_delay(from, to, 0) {
-            Some(delay) => {
-                let at = self.now;
-                if let Some(flight) = self.flight_mut(id) {
-                    flight.sent = at;
-                }
-                self.queue.push(at + delay, Event::Flight(id, step));
-            }
-            None => self.lose(id),
+        let delay = self.message_delay(from, to, 0);
+        let at = self.now;
+        if let Some(flight) = self.flight_mut(id) {
+            flight.sent = at;
+        }
+        match delay {
+            Some(delay) => self.queue.push(at + delay, Event::Flight(id, step)),
+            None => self.undelivered(id, step),
         }
     }
 
@@ -690,7 +750,7 @@ impl Engine<'_> {
             } else if flight.direct {
                 self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
             } else {
-                self.drop_flight(id);
+                self.lose(id);
             }
         }
     }

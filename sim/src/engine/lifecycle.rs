@@ -91,11 +91,11 @@ impl Engine<'_> {
                 }
             }
         }
-        self.drop_flights_of(handle);
         if let Some(runtime) = self.machines[number as usize].runtime.as_mut() {
             let lost = runtime.executor.stop(now);
             self.count_lost(&lost);
         }
+        self.drop_flights_of(handle);
         self.lose_calls_of(handle);
     }
 
@@ -150,6 +150,7 @@ impl Engine<'_> {
             runtime.executor.restart(self.now);
         }
         self.join(number);
+        self.reset_bereaved(handle);
     }
 
     /// A node forgets providers and closes its connections: a cold start, for experiments.

@@ -42,7 +42,7 @@ use flight::{Flight, FlightId, Step};
 use node::Node;
 use population::Population;
 use slab::Slab;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 pub(crate) use record::node_name;
 pub(crate) use traffic::Link;
@@ -173,6 +173,8 @@ pub struct Engine<'s> {
     failures: Slab<(u32, Input)>,
     pub(crate) flights: Slab<Flight>,
     flight_generation: u32,
+    /// Entries whose attempts went down with a provider, by its handle.
+    pub(crate) bereaved: BTreeMap<u32, Vec<u32>>,
     pub(crate) workload: Workload<'s>,
     pub(crate) churn: churn::Churn,
     pub(crate) faults: fault::Faults,
@@ -268,6 +270,7 @@ impl<'s> Engine<'s> {
         while let Some((node, input)) = self.pending.pop_front() {
             self.input_if_up(node, input);
         }
+        self.write_settled();
     }
 
     /// Gives a node an input once the present event is handled, in order.

@@ -1,6 +1,6 @@
 //! Rows: what the engine knows of calls, attempts, look-ups, nodes and events, as the results want it.
 
-use super::workload::CallState;
+use super::workload::{self, CallState};
 use super::{Engine, flight::Flight};
 use crate::executor::Stats;
 use crate::trace::show_failure;
@@ -198,11 +198,12 @@ impl Engine<'_> {
             Ok(status) => format!("attempt {} of call {}: status {status}", report.number, report.call.0),
             Err(failure) => format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure)),
         });
-        let Some(state) = self.workload.call(report.call.0) else {
-            return;
-        };
+        if let (Ok(_), false, Some(timing)) = (report.result, report.won, report.timing) {
+            self.workload.wasted(report.call.0, timing.exec);
+        }
+        // The row of a call whose other attempt won may be written already.
         let record = AttemptRecord {
-            phase: phase_name(&self.rows.phases, state.phase),
+            phase: phase_name(&self.rows.phases, workload::phase_of(report.call.0)),
             call: report.call.0,
             attempt: report.number,
             kind: report.kind.into(),

@@ -164,7 +164,7 @@ impl Engine<'_> {
         self.count_bytes(gateway, entry, TrafficClass::Calls, NOTE_BYTES, true);
         let delay = self.message_delay(gateway, entry, NOTE_BYTES);
         if delay.is_none() {
-            self.lose(id);
+            self.undelivered(id, Step::Answered);
         }
         Some(depart + delay?)
     }
@@ -204,7 +204,7 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let (entry, gateway, sent, call) = (flight.entry, flight.provider, flight.sent, flight.call);
         if !self.reaches(gateway, entry, sent) {
-            self.lose(id);
+            self.undelivered(id, Step::Answered);
             return;
         }
         self.arrive_back(id, self.back_bytes(call));

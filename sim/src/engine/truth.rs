@@ -2,12 +2,15 @@
 
 use super::Engine;
 use edge_faas_core::key::{FunctionHandle, Key, KeyTable, PeerHandle};
+use edge_faas_core::results::Outcome;
 
 impl Engine<'_> {
-    /// True if a function exists and none of its providers can run it.
-    pub(crate) fn is_unavailable(&self, function: FunctionHandle) -> bool {
+    /// True if a call of this function failed so because none of its providers could have run it. That nobody hosts
+    /// a function at all is what `not_found` says.
+    pub(crate) fn is_unavailable(&self, function: FunctionHandle, outcome: Outcome) -> bool {
         let providers = self.hosts.providers(function);
-        !providers.is_empty() && !providers.iter().any(|number| self.provides(*number))
+        let live = providers.iter().any(|number| self.provides(*number));
+        !live && (outcome != Outcome::NotFound || !providers.is_empty())
     }
 
     /// True if a machine's node and runtime are up.

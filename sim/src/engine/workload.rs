@@ -17,8 +17,8 @@ use edge_faas_core::scenario::schema;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
 
-/// What a client needs at least to see that a call failed and to make the next: a failure that takes no time
-/// at all must not stop the clock.
+/// What a client needs at least to see that a call is over and to make the next: calls that take no time at all
+/// must not stop the clock.
 const CLIENT_TURNAROUND: Duration = Duration::from_millis(1);
 
 /// A call that has begun.
@@ -98,6 +98,8 @@ pub(crate) struct Workload<'s> {
     clients: slab::Slab<ScheduledCall>,
     attempts: FxHashMap<(u32, u64), FlightId>,
     next_direct: u64,
+    /// Calls that have ended and whose last attempt has, in the present event.
+    settled: Vec<u64>,
 }
 
 impl<'s> Workload<'s> {
@@ -110,6 +112,7 @@ impl<'s> Workload<'s> {
             clients: slab::Slab::new(),
             attempts: FxHashMap::default(),
             next_direct: 0,
+            settled: Vec::new(),
         }
     }
 
@@ -201,6 +204,11 @@ impl<'s> Workload<'s> {
 /// alone, so that another backend gives the same call the same number.
 fn number(id: schedule::CallId, place: u64) -> u64 {
     (u64::from(id.phase) * 2 + u64::from(id.many)) << 40 | (place & ((1 << 40) - 1))
+}
+
+/// The phase of a call, from its number.
+pub(crate) fn phase_of(call: u64) -> u16 {
+    (call >> 41) as u16
 }
 
 impl Engine<'_> {
@@ -548,7 +556,7 @@ impl Engine<'_> {
         };
         if matches!(outcome, Outcome::NotFound | Outcome::Unreachable | Outcome::Timeout | Outcome::Rejected)
             && let Some(state) = self.workload.calls.get(&call)
-            && self.is_unavailable(FunctionHandle(state.function))
+            && self.is_unavailable(FunctionHandle(state.function), outcome)
         {
             outcome = Outcome::Unavailable;
         }
@@ -602,7 +610,7 @@ impl Engine<'_> {
 
     /// A client makes its next call.
     fn next_call(&mut self, done: schedule::CallId, due: Time, ok: bool) {
-        let completed = if self.now == due && !ok { self.now + CLIENT_TURNAROUND } else { self.now };
+        let completed = if self.now == due { self.now + CLIENT_TURNAROUND } else { self.now };
         if let Some(next) = self.workload.schedule.after(done, completed, ok) {
             let at = next.at;
             let client = self.workload.clients.insert(next) as u32;
@@ -618,7 +626,14 @@ impl Engine<'_> {
         };
         state.flights = state.flights.saturating_sub(1);
         if state.flights == 0 && state.end.is_some() {
-            self.write_call(flight.call);
+            self.workload.settled.push(flight.call);
+        }
+    }
+
+    /// Writes the rows of calls that nothing can happen to any more; once their nodes have heard all of it.
+    pub(crate) fn write_settled(&mut self) {
+        while let Some(call) = self.workload.settled.pop() {
+            self.write_call(call);
         }
     }
 

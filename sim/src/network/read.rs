@@ -325,7 +325,7 @@ mod tests {
             "net.txt: 4 of 12 cells off the diagonal are not positive round trips (2 missing, 1 zero, 1 negative), \
              first: row 1 column 2 (zero), row 2 column 3 (missing), row 2 column 4 (negative), row 4 column 2 \
              (missing); valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \
-             \"drop\""
+             \"drop-node\""
         );
         let drop =
             read(text, MatrixOptions { missing: Missing::Drop, ..MatrixOptions::default() }).expect("valid");
@@ -425,25 +425,5 @@ mod tests {
         assert!(long.expect_err("long").to_string().starts_with("net:1: is longer than 1048576 bytes"));
         let absent = RoundTrips::read_file(Path::new("no/such/file"), MatrixOptions::default());
         assert!(absent.expect_err("absent").to_string().starts_with("no/such/file: cannot be read"));
-    }
-
-    proptest::proptest! {
-        /// Nothing in a file makes the reader panic.
-        #[test]
-        fn any_text_is_read_or_refused(
-            text in "([0-9a-c.,;\t -]|nan|node|source|destination|avg|\n){0,80}",
-            format in 0usize..5, missing in 0usize..3,
-        ) {
-            use MatrixFormat::{Auto, King, Pairs, Square, WonderNetwork};
-            let format = [Auto, Square, King, Pairs, WonderNetwork][format];
-            let missing = [Missing::Error, Missing::Median, Missing::Drop][missing];
-            if let Ok(matrix) = read(&text, MatrixOptions { format, unit: None, missing }) {
-                let rows = matrix.rows();
-                assert!(rows >= 2);
-                for (from, to) in (0..rows).flat_map(|from| (0..rows).map(move |to| (from, to))) {
-                    assert_eq!(matrix.round_trip(from, to).is_zero(), from == to);
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,125 @@
+//! What a call spends on the network is what the scenario's network says.
+
+mod common;
+
+use common::{CONNECT, Call, NETWORK, run};
+use edge_faas_core::results::Outcome;
+
+/// One entry calls one provider, 20 ms away, over links of 8 Mbit/s, so that a byte takes a microsecond.
+fn scenario(network: &str, faas: &str, anycall: &str) -> String {
+    format!(
+        r#"
+name = "network"
+seed = 1
+
+[network]
+nodes = 10
+start = "converged"
+latency = "40ms"
+{network}
+
+[faas]
+{faas}
+
+[[function]]
+name = "f"
+providers = {{ nodes = [7] }}
+service_time = "10ms"
+concurrency = 50
+request = "1000B"
+response = "2000B"
+
+[[phase]]
+name = "calls"
+duration = "10min"
+anycall = {{ policy = "nearest", entry = {{ nodes = [3] }}, {anycall} }}
+"#
+    )
+}
+
+const NO_CPU: &str = "forward_cpu = \"0s\"\nmessage_cpu = \"0s\"";
+const LINKS: &str = "bandwidth = { up = \"8Mbit/s\", down = \"8Mbit/s\" }";
+/// The head of a call and of an answer, which goes before the body.
+const HEAD: i64 = 256;
+
+fn ok(scenario: &str) -> Vec<Call> {
+    let calls = run(scenario).calls();
+    assert!(calls.iter().all(|call| call.outcome == Outcome::Ok && call.forwards == 1));
+    calls
+}
+
+#[test]
+fn a_warm_call_takes_two_ways_and_its_bytes() {
+    let calls = ok(&scenario(LINKS, NO_CPU, "every = \"1s\""));
+    assert_eq!(calls.len(), 600);
+    let wanted = 2 * 20_000 + (HEAD + 1_000) + (HEAD + 2_000);
+    let warm: Vec<&Call> = calls.iter().filter(|call| call.parts[CONNECT] == Some(0)).collect();
+    assert!(warm.len() >= 590, "{}", warm.len());
+    for call in warm {
+        assert_eq!(call.parts[NETWORK], Some(wanted), "{call:?}");
+    }
+    // Without a bound on links, the delay alone.
+    let calls = ok(&scenario("", NO_CPU, "every = \"1s\""));
+    assert!(calls.iter().all(|call| call.parts[NETWORK] == Some(40_000)));
+}
+
+#[test]
+fn a_cold_call_pays_the_handshake() {
+    for (transport, round_trips) in [("tcp", 4), ("quic", 1)] {
+        let network = format!("transport = \"{transport}\"");
+        let calls = ok(&scenario(&network, NO_CPU, "every = \"10s\", cold = true"));
+        assert_eq!(calls.len(), 60);
+        for call in calls {
+            // The look-up before it may have dialled the provider already.
+            let connect = call.parts[CONNECT].unwrap();
+            assert!(connect == 0 || connect == round_trips * 40_000, "{transport}: {call:?}");
+            assert_eq!(call.parts[NETWORK], Some(40_000), "{transport}: {call:?}");
+        }
+    }
+}
+
+#[test]
+fn passing_a_call_on_takes_processor_time() {
+    // 1 ms each at the entry and at the provider, for the call and for its answer.
+    let network = |forward: &str| -> i64 {
+        let faas = format!("forward_cpu = \"{forward}\"\nmessage_cpu = \"0s\"");
+        let calls = ok(&scenario("", &faas, "every = \"1s\""));
+        calls[300].parts[NETWORK].unwrap()
+    };
+    let cost = network("1ms") - network("0s");
+    assert!((2_000..=4_000).contains(&cost) && cost % 1_000 == 0, "{cost}");
+}
+
+#[test]
+fn an_idle_connection_closes() {
+    let connects = |every: &str| {
+        let calls = ok(&scenario("idle_timeout = \"10s\"", NO_CPU, &format!("every = \"{every}\"")));
+        let dialled = calls.iter().filter(|call| call.parts[CONNECT].unwrap_or(0) > 0).count();
+        dialled as f64 / calls.len() as f64
+    };
+    // Refreshes of the routing table open it now and then, too.
+    assert!(connects("5s") < 0.02);
+    assert!(connects("30s") > 0.5, "{}", connects("30s"));
+}
+
+#[test]
+fn a_loss_costs_a_retransmission() {
+    let calls = ok(&scenario("loss = \"5%\"", NO_CPU, "rate = \"10/s\", arrivals = \"constant\""));
+    let slow = calls.iter().filter(|call| call.parts[NETWORK].unwrap() >= 240_000).count() as f64;
+    // Lost is the call, or its answer.
+    let (n, p) = (calls.len() as f64, 1.0 - 0.95 * 0.95);
+    let deviation = (n * p * (1.0 - p)).sqrt();
+    assert!((slow - n * p).abs() < 4.0 * deviation, "{slow} of {n} were slow, {} expected", n * p);
+    let others = calls.iter().filter(|call| call.parts[NETWORK] == Some(40_000)).count() as f64;
+    assert_eq!(others + slow, n, "a call is neither on time nor late by a retransmission");
+}
+
+#[test]
+fn a_long_body_takes_what_the_narrower_link_carries() {
+    let big = scenario(LINKS, NO_CPU, "every = \"60s\"").replace("\"2000B\"", "\"10MB\"");
+    for call in ok(&big) {
+        // 10 MB over 8 Mbit/s are 10 s.
+        let network = call.parts[NETWORK].unwrap();
+        assert!((10_040_000..10_060_000).contains(&network), "{call:?}");
+    }
+}
