@@ -358,6 +358,7 @@ mod tests {
         let mut health = Health::new(PeerHandle::new(1));
         health.alive(ms(0));
         health.begin(ms(0));
+        health.connected(ms(0), ms(0));
         assert_eq!(health.watch(ms(100), INTERVAL, 4), Watch::Sleep(ms(250)));
         for probe in 1..=4 {
             assert!(!health.silent(4));

@@ -8,9 +8,6 @@ use edge_faas_core::key::{Key, PeerHandle};
 use edge_faas_core::scenario::schema::Start;
 use edge_faas_core::time::{Duration, Time};
 
-/// The share of a full bucket that are neighbours of one another.
-const CLUSTERED: f64 = 0.5;
-
 impl Engine<'_> {
     /// Schedules everything that is known beforehand.
     pub(crate) fn start(&mut self) {
@@ -47,13 +44,13 @@ impl Engine<'_> {
             .collect();
         let servers: Vec<u32> =
             up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
-        let k = self.config.kad.k;
+        let (k, near) = (self.config.kad.k, self.config.kad.k.saturating_sub(self.config.kad.alpha));
         let mut tables = Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k) };
         let kademlia = self.discovery.is_kademlia();
         for handle in &up {
             self.set_up(*handle);
             if kademlia {
-                self.settle_table(*handle, &servers, k, &mut tables);
+                self.settle_table(*handle, &servers, k, near, &mut tables);
             }
         }
         for function in 0..if kademlia { self.hosts.len() } else { 0 } {
@@ -73,8 +70,12 @@ impl Engine<'_> {
         debug_assert!(self.now == now, "a settled start takes no time");
     }
 
-    /// Bucket by bucket: all servers that belong in it, or k of them drawn uniformly.
-    fn settle_table(&mut self, handle: u32, servers: &[u32], k: usize, tables: &mut Tables) {
+    /// Bucket by bucket: all servers that belong in it, or k of them.
+    ///
+    /// Which k matters. A node fills a far bucket by the look-up that joining sends there: it meets α peers on the way,
+    /// anywhere in the bucket, and then the neighbours of the target; what it knows it keeps. Buckets of k drawn uniformly would
+    /// make look-ups a seventh shorter than those of networks that joined (measured at 1,000 and 10,000 nodes).
+    fn settle_table(&mut self, handle: u32, servers: &[u32], k: usize, near: usize, tables: &mut Tables) {
         let me = PeerHandle::new(handle);
         let keys = &self.population.keys;
         let prefix = keys.prefix(me);
@@ -96,7 +97,6 @@ impl Engine<'_> {
                 tables.peers.extend(other.iter().map(|peer| PeerHandle::new(*peer)));
             } else {
                 // The neighbours of the point that the joining look-up of this bucket went to …
-                let near = ((k as f64 * std::env::var("NEAR").ok().and_then(|v| v.parse::<f64>().ok()).unwrap_or(CLUSTERED)) as usize).min(k);
                 let pivot = stream.below(other.len() as u64) as usize;
                 let first = pivot.saturating_sub(near / 2).min(other.len() - near);
                 tables.peers.extend(other[first..first + near].iter().map(|peer| PeerHandle::new(*peer)));
