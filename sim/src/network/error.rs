@@ -82,7 +82,7 @@ pub enum MatrixProblem {
     TooManySamples(usize),
     /// Cells are missing or not positive, and the scenario did not say what to do.
     #[error(
-        "{0}; valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \"drop\""
+        "{0}; valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \"drop-node\""
     )]
     Missing(Box<BadCells>),
     /// Too few rows left.

@@ -325,7 +325,7 @@ mod tests {
             "net.txt: 4 of 12 cells off the diagonal are not positive round trips (2 missing, 1 zero, 1 negative), \
              first: row 1 column 2 (zero), row 2 column 3 (missing), row 2 column 4 (negative), row 4 column 2 \
              (missing); valid is a positive round trip in every cell off the diagonal, or missing = \"median\" or \
-             \"drop\""
+             \"drop-node\""
         );
         let drop =
             read(text, MatrixOptions { missing: Missing::Drop, ..MatrixOptions::default() }).expect("valid");
