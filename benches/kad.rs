@@ -65,8 +65,8 @@ impl Network {
                 }
             }
             let Network { config, keys, functions, draws, out, nodes, .. } = &mut network;
-            let mut cx = Context { identity: i as u64, config, peers: keys, functions, draws, out };
-            nodes[i].kad_mut().settle(&mut cx, Time::ZERO, &peers, &lens);
+            let cx = Context { identity: i as u64, config, peers: keys, functions, draws, out };
+            nodes[i].kad_mut().settle(&cx, Time::ZERO, &peers, &lens);
         }
         network
     }

@@ -54,7 +54,13 @@ impl Engine<'_> {
     }
 
     /// A line about a message of Kademlia's.
-    pub(crate) fn trace_message(&mut self, node: u32, arrow: char, other: u32, what: impl FnOnce(&Self) -> String) {
+    pub(crate) fn trace_message(
+        &mut self,
+        node: u32,
+        arrow: char,
+        other: u32,
+        what: impl FnOnce(&Self) -> String,
+    ) {
         if self.tracer.is_some() {
             let other = self.population.number(other);
             let what = what(self);

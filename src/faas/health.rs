@@ -16,6 +16,8 @@ const MAX_DOUBLINGS: u32 = 10;
 
 /// However far away a peer is, it is given up after this many times the usual silence.
 const MAX_PATIENCE: i64 = 8;
+/// So many times the usual patience with a peer that is being dialled: a handshake takes several round trips.
+const DIAL_PATIENCE: i64 = 4;
 
 /// The health of one peer.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub(super) struct Health {
     quiet_since: Time,
     /// It has given a sign of life.
     heard: bool,
+    /// How long its first connection took; zero if that is not known.
+    handshake: Duration,
     /// Probes since `quiet_since`.
     pub(super) misses: u32,
     /// When the timer that watches over it is due.
@@ -64,6 +68,7 @@ impl Health {
             explored: false,
             quiet_since: Time::MIN,
             heard: false,
+            handshake: Duration::ZERO,
             misses: 0,
             watch: None,
             open_probes: 0,
@@ -108,9 +113,11 @@ impl Health {
         self.outstanding += 1;
     }
 
-    /// The connection stands. For a peer never heard of, the handshake is its first sign of life.
+    /// The connection stands. For a peer never heard of, the handshake is its first sign of life, and the time it took
+    /// a bound on the round trip.
     pub(super) fn connected(&mut self, now: Time) {
         if !self.heard {
+            self.handshake = now.since(self.quiet_since);
             self.alive(now);
         }
     }
@@ -183,14 +190,15 @@ impl Health {
         }
         let limit = interval.saturating_mul(i64::from(probe_misses.max(1)));
         // The first probe is due after one interval. A peer that is far away has a whole time-out of RFC 6298 to
-        // answer it, one that has yet to be connected twice the usual time.
+        // answer it, one that has yet to be connected a
+        // multiple of the usual time, one that was just connected as long as that took.
         let patience = match self.smoothed {
             Some(smoothed) => {
                 let timeout = smoothed + self.deviation.saturating_mul(4);
                 timeout.clamp(limit, limit.saturating_mul(MAX_PATIENCE))
             }
-            None if !self.heard => limit.saturating_mul(2),
-            None => limit,
+            None if !self.heard => limit.saturating_mul(DIAL_PATIENCE),
+            None => self.handshake.clamp(limit, limit.saturating_mul(MAX_PATIENCE)),
         };
         let end = self.quiet_since.saturating_add(interval).saturating_add(patience);
         if now >= end {
@@ -357,14 +365,23 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_never_heard_of_gets_twice_the_time_but_no_new_calls() {
+    fn a_peer_never_heard_of_gets_more_time_but_no_new_calls() {
         let mut health = Health::new(PeerHandle::new(1));
         health.begin(ms(0));
-        for probe in 1..=8 {
+        for probe in 1..=16 {
             assert_eq!(health.silent(4), probe > 4);
             assert!(matches!(health.watch(ms(250 * probe), INTERVAL, 4), Watch::Probe(_)), "{probe}");
         }
-        assert_eq!(health.watch(ms(2_250), INTERVAL, 4), Watch::Dead);
+        assert_eq!(health.watch(ms(4_250), INTERVAL, 4), Watch::Dead);
+    }
+
+    #[test]
+    fn a_peer_just_connected_has_as_long_as_the_handshake_took() {
+        let mut health = Health::new(PeerHandle::new(1));
+        health.begin(ms(0));
+        health.connected(ms(3_000));
+        assert!(matches!(health.watch(ms(5_900), INTERVAL, 4), Watch::Probe(_)));
+        assert_eq!(health.watch(ms(6_250), INTERVAL, 4), Watch::Dead);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Loading a scenario: files, includes, overrides, the grid; and what comes out.
 
 use super::error::{Location, ScenarioError};
-use super::files::{self, Files, InputFile, Loader, hexadecimal};
+use super::files::{self, Files, InputFile, Loader};
 use super::read;
 use super::schema::{Arrivals, FileRef, Latency, Scenario, ServiceTime, Sessions};
 use super::set::{set, split};
 use super::sweep::{combinations, short_names};
 use super::value::{At, Data, Sources, Table, Value, document};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// A scenario file larger than this is none.
 const FILE_MAX: usize = 16 << 20;

@@ -54,7 +54,11 @@ pub(super) fn host() -> Host {
         .find_map(|line| line.strip_prefix("model name"))
         .and_then(|line| line.split_once(':'))
         .map(|(_, model)| model.trim().to_owned());
-    Host { cores: threads(None) as u32, cpu, os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH) }
+    Host {
+        cores: threads(None) as u32,
+        cpu,
+        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    }
 }
 
 /// How many threads to use.

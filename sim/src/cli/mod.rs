@@ -9,7 +9,7 @@ mod trace;
 mod verify;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use edge_faas_core::scenario::json_schema;
 use std::fmt;
 use std::io::Write;
@@ -32,6 +32,11 @@ impl Failure {
     fn other(error: impl fmt::Display) -> Self {
         Failure::Other(error.to_string())
     }
+}
+
+/// What `sim` understands: its commands and options.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line of this process.

@@ -7,8 +7,8 @@ use super::progress::Progress;
 use super::{Failure, print};
 use crate::engine::{Engine, Inputs, Totals};
 use edge_faas_core::results::{
-    self, Cost, Folder, MANIFEST, Manifest, PhasePlan, Program, RepetitionOutput, RepetitionPlan, RepetitionWriter,
-    RunContext, RunWriter, SCHEMA, Source, Summary, Table, Written, terminal_summary,
+    self, Cost, Folder, MANIFEST, Manifest, PhasePlan, Program, RepetitionOutput, RepetitionPlan,
+    RepetitionWriter, RunContext, RunWriter, SCHEMA, Source, Summary, Table, Written, terminal_summary,
 };
 use edge_faas_core::scenario::{Loaded, Loader, Scenario, Variant};
 use edge_faas_core::time::Time;
@@ -85,9 +85,8 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         }
     }
     let meter = Meter::start();
-    let folder = RunFolder::begin(&target).map_err(|error| {
-        Failure::other(format!("{}: cannot be made: {error}", target.display()))
-    })?;
+    let folder = RunFolder::begin(&target)
+        .map_err(|error| Failure::other(format!("{}: cannot be made: {error}", target.display())))?;
     let (mut folder, written, totals) = play(&loaded, &inputs, &identity, folder, args.threads, args.quiet)?;
     let cost = Cost {
         events: totals.events,

@@ -10,10 +10,10 @@ use std::path::Path;
 
 pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<(), Failure> {
     let path = run.join(MANIFEST);
-    let file = File::open(&path).map_err(|error| {
-        Failure::input(format!("{}: {error}; a run's folder holds one", path.display()))
-    })?;
-    let manifest = Manifest::read(file).map_err(|error| Failure::input(format!("{}: {error}", run.display())))?;
+    let file = File::open(&path)
+        .map_err(|error| Failure::input(format!("{}: {error}; a run's folder holds one", path.display())))?;
+    let manifest =
+        Manifest::read(file).map_err(|error| Failure::input(format!("{}: {error}", run.display())))?;
     if manifest.backend != Source::Sim {
         return Err(Failure::input(format!(
             "{}: was written by `{}`; only runs of the simulator can be made again",
@@ -22,8 +22,9 @@ pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<
         )));
     }
     let mut wrong = on_disk(run, &manifest)?;
-    let variants: Vec<Variant> = serde_json::from_value(manifest.scenario.clone())
-        .map_err(|error| Failure::input(format!("{}: the scenario in it cannot be read: {error}", path.display())))?;
+    let variants: Vec<Variant> = serde_json::from_value(manifest.scenario.clone()).map_err(|error| {
+        Failure::input(format!("{}: the scenario in it cannot be read: {error}", path.display()))
+    })?;
     let files = manifest.inputs.iter().map(|input| InputFile {
         path: input.path.clone(),
         bytes: input.bytes,
@@ -36,13 +37,19 @@ pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<
     for entry in &manifest.files {
         match written.files.iter().find(|again| again.name == entry.name) {
             Some(again) if again.sha256 == entry.sha256 => {}
-            Some(again) => wrong.push(format!("{}: {} again, {} then", entry.name, again.sha256, entry.sha256)),
+            Some(again) => {
+                wrong.push(format!("{}: {} again, {} then", entry.name, again.sha256, entry.sha256))
+            }
             None => wrong.push(format!("{}: not written again", entry.name)),
         }
     }
     if wrong.is_empty() {
         let hash = written.run_hash.get(..8).unwrap_or(&written.run_hash);
-        return print(&format!("{}: {} files, every hash holds   hash {hash}\n", run.display(), written.files.len()));
+        return print(&format!(
+            "{}: {} files, every hash holds   hash {hash}\n",
+            run.display(),
+            written.files.len()
+        ));
     }
     let by = format!("{} {}", manifest.program.name, manifest.program.version);
     Err(Failure::other(format!(
@@ -58,10 +65,13 @@ fn on_disk(run: &Path, manifest: &Manifest) -> Result<Vec<String>, Failure> {
     let mut wrong = Vec::new();
     for entry in &manifest.files {
         let path = run.join(&entry.name);
-        let found: Result<FileEntry, _> = File::open(&path).and_then(|file| results::file_entry(&entry.name, file));
+        let found: Result<FileEntry, _> =
+            File::open(&path).and_then(|file| results::file_entry(&entry.name, file));
         match found {
             Ok(found) if found.sha256 == entry.sha256 => {}
-            Ok(found) => wrong.push(format!("{}: on disk {}, written {}", entry.name, found.sha256, entry.sha256)),
+            Ok(found) => {
+                wrong.push(format!("{}: on disk {}, written {}", entry.name, found.sha256, entry.sha256))
+            }
             Err(error) => wrong.push(format!("{}: {error}", entry.name)),
         }
     }

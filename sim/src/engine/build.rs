@@ -314,7 +314,7 @@ impl<'s> Engine<'s> {
             churn,
             faults,
             misbehaving: Misbehaving::default(),
-            discovery: Discovery::new(scenario),
+            discovery: Discovery::new(scenario, &draws),
             restarts: false,
             answering: (edge_faas_core::results::TrafficClass::Upkeep, false),
             pending: VecDeque::new(),

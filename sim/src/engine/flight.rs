@@ -1,8 +1,10 @@
 //! Attempts of calls on their way: dialling, bodies, the provider's runtime, the answer.
 //!
 //! An attempt at this node's own runtime takes no network. One by the policy `direct` takes the same way as any
-//! other, but neither its entry nor its provider has a node in it.
+//! other, but neither its entry nor its provider has a node in it. What a central gateway carries between an entry
+//! and itself (`relay`) takes that way too: there the gateway stands in the provider's place.
 
+use super::relay::Relay;
 use super::traffic::Link;
 use super::{Engine, Event};
 use crate::executor::{self, Cut, Job, Lost, Submit};
@@ -14,9 +16,9 @@ use edge_faas_core::results::TrafficClass;
 use edge_faas_core::time::{Duration, Time};
 
 /// The head of a call or of an answer: a frame with function, deadline and the usual headers.
-const HEAD_BYTES: u64 = 256;
+pub(super) const HEAD_BYTES: u64 = 256;
 /// A frame that only says something: accepted, refused, cancel.
-const NOTE_BYTES: u64 = 64;
+pub(super) const NOTE_BYTES: u64 = 64;
 
 /// An attempt's place in the slab, with a stamp that tells it from an earlier one in the same place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +40,8 @@ impl FlightId {
 /// What happens next to an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
+    /// The entry takes it up: it dials if it has to.
+    Begin,
     /// The entry can send: its connection stands.
     Ready,
     /// The dial failed.
@@ -54,8 +58,10 @@ pub(crate) enum Step {
     Cancelled,
     /// The provider hears that the call is wanted back if it still waits.
     Reclaimed,
-    /// The client of a direct call gives up.
+    /// The client of a direct or relayed call gives up.
     Deadline,
+    /// The entry notices that the other end is gone.
+    Lost,
 }
 
 /// One attempt under way.
@@ -71,10 +77,12 @@ pub(crate) struct Flight {
     pub(crate) call: u64,
     pub(crate) function: u32,
     pub(crate) direct: bool,
+    /// What is carried to the gateway and back, if that is the other end.
+    pub(super) relay: Option<Relay>,
     /// When the entry began it.
     pub(crate) start: Time,
     /// When what is on its way now left.
-    sent: Time,
+    pub(super) sent: Time,
     pub(crate) connect: Duration,
     /// Where the provider's answer to the entry stands.
     failure: Option<(AttemptFailure, Started)>,
@@ -115,29 +123,7 @@ impl Engine<'_> {
         direct: bool,
     ) {
         self.totals.attempts += 1;
-        self.flight_generation = self.flight_generation.wrapping_add(1);
-        let stamp = self.flight_generation;
-        let flight = Flight {
-            stamp,
-            entry,
-            provider,
-            attempt,
-            call,
-            function: function.0,
-            direct,
-            start: self.now,
-            sent: self.now,
-            connect: Duration::ZERO,
-            failure: None,
-            capacity: None,
-            status: 0,
-            timing: Timing::default(),
-            running: false,
-            body: None,
-            told: false,
-            resent: 0,
-        };
-        let id = FlightId { slot: self.flights.insert(flight) as u32, stamp };
+        let id = self.insert_flight((entry, provider), attempt, call, function, direct, None);
         self.workload.flight_started(call, entry, attempt, id);
         let number = self.population.number(provider);
         self.trace(entry, || format!("call {call} goes to node-{number}"));
@@ -151,6 +137,50 @@ impl Engine<'_> {
         if !direct {
             self.charge_forward(entry);
         }
+        self.dial(id);
+    }
+
+    /// Makes room for an attempt, or for what is relayed, from `ends.0` to `ends.1`.
+    pub(super) fn insert_flight(
+        &mut self,
+        ends: (u32, u32),
+        attempt: AttemptId,
+        call: u64,
+        function: FunctionHandle,
+        direct: bool,
+        relay: Option<Relay>,
+    ) -> FlightId {
+        self.flight_generation = self.flight_generation.wrapping_add(1);
+        let stamp = self.flight_generation;
+        let flight = Flight {
+            stamp,
+            entry: ends.0,
+            provider: ends.1,
+            attempt,
+            call,
+            function: function.0,
+            direct,
+            relay,
+            resent: 0,
+            start: self.now,
+            sent: self.now,
+            connect: Duration::ZERO,
+            failure: None,
+            capacity: None,
+            status: 0,
+            timing: Timing::default(),
+            running: false,
+            body: None,
+            told: false,
+        };
+        FlightId { slot: self.flights.insert(flight) as u32, stamp }
+    }
+
+    /// Opens the entry's connection, if there is none.
+    pub(super) fn dial(&mut self, id: FlightId) {
+        let Some(flight) = self.flight(id) else { return };
+        let (entry, provider, direct, relayed) =
+            (flight.entry, flight.provider, flight.direct, flight.relay.is_some());
         let depart = if direct { self.now } else { self.depart(entry) };
         match self.link(entry, provider, depart) {
             Link::Ready(at, dialled) => {
@@ -162,24 +192,34 @@ impl Engine<'_> {
             Link::Refused(at) => self.queue.push(at, Event::Flight(id, Step::DialFailed)),
             Link::Reset(at) => {
                 self.queue.push(at, Event::Disconnected { node: entry, peer: provider });
-                self.queue.push(at, Event::Flight(id, Step::DialFailed));
+                // There is no other gateway: it is dialled again.
+                let next = if relayed { Step::Begin } else { Step::DialFailed };
+                self.queue.push(at, Event::Flight(id, next));
             }
             Link::Silence => {
+                if relayed {
+                    self.flights[id.slot as usize].failure = Some((AttemptFailure::Timeout, Started::No));
+                }
                 self.queue.push(depart + self.limits.dial_timeout, Event::Flight(id, Step::DialFailed));
             }
         }
     }
 
-    fn flight(&self, id: FlightId) -> Option<&Flight> {
+    pub(super) fn flight(&self, id: FlightId) -> Option<&Flight> {
         self.flights.get(id.slot as usize).filter(|flight| flight.stamp == id.stamp)
     }
 
-    fn flight_mut(&mut self, id: FlightId) -> Option<&mut Flight> {
+    pub(super) fn flight_mut(&mut self, id: FlightId) -> Option<&mut Flight> {
         self.flights.get_mut(id.slot as usize).filter(|flight| flight.stamp == id.stamp)
     }
 
     /// Forgets an attempt that nothing can happen to any more.
     pub(crate) fn drop_flight(&mut self, id: FlightId) {
+        self.drop_flight_for(id, |_| ());
+    }
+
+    /// As [`Engine::drop_flight`]; `before` the call hears of it.
+    fn drop_flight_for(&mut self, id: FlightId, before: impl FnOnce(&mut Self)) {
         if self.flight(id).is_none() {
             return;
         }
@@ -188,6 +228,7 @@ impl Engine<'_> {
             self.transfers.cancel(self.now, flow);
             self.set_transfer();
         }
+        before(self);
         self.flight_over(&flight);
     }
 
@@ -196,7 +237,8 @@ impl Engine<'_> {
         let (entry, provider, sent) = (flight.entry, flight.provider, flight.sent);
         match step {
             // Cancelled before it was there: what follows of it is void.
-            Step::Ready | Step::Arrived if flight.failure.is_some() => {}
+            Step::Begin | Step::Ready | Step::Arrived if flight.failure.is_some() => {}
+            Step::Begin => self.relay_begins(id),
             Step::Ready => {
                 // The handshake itself may have met a death.
                 if !self.nodes[provider as usize].is_up()
@@ -207,12 +249,13 @@ impl Engine<'_> {
                 }
                 self.flights[id.slot as usize].sent = self.now;
                 self.tell(id, AttemptEvent::Sent);
-                let bytes = HEAD_BYTES + self.workload.request_bytes(self.flights[id.slot as usize].call);
+                let bytes = self.out_bytes(id);
                 self.send_body(id, entry, provider, bytes, Step::Arrived);
             }
             Step::DialFailed => {
+                let (reason, started) = flight.failure.unwrap_or((AttemptFailure::Dial, Started::No));
                 self.nodes[entry as usize].connections.remove(provider);
-                self.fail_here(id, AttemptFailure::Dial, Started::No);
+                self.fail_here(id, reason, started);
             }
             Step::Arrived => {
                 if entry != provider {
@@ -221,8 +264,12 @@ impl Engine<'_> {
                         return;
                     }
                     self.flights[id.slot as usize].resent = 0;
-                    let bytes = HEAD_BYTES + self.workload.request_bytes(self.flights[id.slot as usize].call);
+                    let bytes = self.out_bytes(id);
                     self.arrive(entry, provider, TrafficClass::Calls, bytes);
+                }
+                if self.flights[id.slot as usize].relay.is_some() {
+                    self.relay_arrived(id);
+                    return;
                 }
                 let flight = &self.flights[id.slot as usize];
                 let function = FunctionHandle(flight.function);
@@ -253,6 +300,7 @@ impl Engine<'_> {
                 self.tell(id, AttemptEvent::Failed { reason, started, capacity });
                 self.drop_flight(id);
             }
+            Step::Answered if flight.relay.is_some() => self.relay_answered(id),
             Step::Answered => {
                 let (status, timing) = (flight.status, flight.timing);
                 let capacity = flight.capacity.unwrap_or_default();
@@ -269,11 +317,20 @@ impl Engine<'_> {
             Step::Cancelled => self.cancelled_at_provider(id),
             Step::Reclaimed => self.reclaimed_at_provider(id),
             Step::Deadline => self.give_up(id),
+            Step::Lost => {
+                self.nodes[entry as usize].connections.remove(provider);
+                self.fail_here(id, AttemptFailure::Lost, Started::Maybe);
+            }
         }
     }
 
+    /// Bytes of a call on its way out: a head, and the body unless only a manycall is announced.
+    fn out_bytes(&self, id: FlightId) -> u64 {
+        self.flight(id).map_or(0, |flight| HEAD_BYTES + self.workload.request_bytes(flight.call))
+    }
+
     /// The way back ends: counted like any message, unless it never left the machine.
-    fn arrive_back(&mut self, id: FlightId, bytes: u64) {
+    pub(super) fn arrive_back(&mut self, id: FlightId, bytes: u64) {
         let Some(flight) = self.flight(id) else { return };
         let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
         if from != to {
@@ -293,7 +350,11 @@ impl Engine<'_> {
         }
         flight.told = over;
         let (entry, attempt, direct, call) = (flight.entry, flight.attempt, flight.direct, flight.call);
-        if direct {
+        if let Some(relay) = flight.relay {
+            if let AttemptEvent::Failed { reason, started, .. } = event {
+                self.drop_flight_for(id, |engine| engine.relay_failed(relay, call, reason, started));
+            }
+        } else if direct {
             if over {
                 let flight = self.flights.remove(id.slot as usize);
                 self.direct_attempt_row(&flight, &event);
@@ -316,10 +377,15 @@ impl Engine<'_> {
     /// Across a partition its stream sends it again, as TCP does, after a timeout that doubles each time; in the end
     /// the connection breaks. What was sent to a machine that went down is lost: the entry finds out by its probes,
     /// or by a reset once the machine is back.
-    fn undelivered(&mut self, id: FlightId, step: Step) {
+    pub(super) fn undelivered(&mut self, id: FlightId, step: Step) {
         let Some(flight) = self.flight(id) else { return };
         let (entry, provider, sent, resent) = (flight.entry, flight.provider, flight.sent, flight.resent);
         let (direct, call) = (flight.direct, flight.call);
+        if flight.relay.is_some() {
+            let at = self.now + self.relay_silence();
+            self.queue.push(at, Event::Flight(id, Step::Lost));
+            return;
+        }
         let to = if step == Step::Arrived { provider } else { entry };
         let node = &self.nodes[to as usize];
         if !node.is_up() || node.up_since > sent {
@@ -405,7 +471,7 @@ impl Engine<'_> {
     }
 
     /// Sends a body: a short one as a message, a long one as a flow that shares the links.
-    fn send_body(&mut self, id: FlightId, from: u32, to: u32, bytes: u64, step: Step) {
+    pub(super) fn send_body(&mut self, id: FlightId, from: u32, to: u32, bytes: u64, step: Step) {
         let (number_from, number_to) = (self.population.number(from), self.population.number(to));
         let direct = self.flight(id).is_some_and(|flight| flight.direct);
         let depart = if direct { self.now } else { self.depart(from) };
@@ -675,7 +741,9 @@ impl Engine<'_> {
             .collect();
         for id in gone {
             let Some(flight) = self.flight(id) else { continue };
-            if flight.entry == node && flight.provider != node {
+            if let Some(relay) = flight.relay {
+                self.relay_end_died(id, relay, node);
+            } else if flight.entry == node && flight.provider != node {
                 // The provider notices that its caller is gone and stops.
                 self.cut_short(id);
                 self.drop_flight(id);

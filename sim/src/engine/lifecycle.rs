@@ -25,12 +25,20 @@ impl Engine<'_> {
             return;
         }
         self.set_up(handle);
-        let bootstrap = (0..self.scenario.network.bootstrap.min(self.population.nodes()))
-            .map(|number| PeerHandle::new(self.population.handle(number)))
-            .filter(|peer| peer.get() != handle)
-            .collect();
-        self.input(handle, Input::Join { bootstrap });
+        if self.discovery.is_kademlia() {
+            let bootstrap = self.bootstrap(handle).map(PeerHandle::new).collect();
+            self.input(handle, Input::Join { bootstrap });
+        } else {
+            self.discovery_joined(handle);
+        }
         self.host_all(number, handle);
+    }
+
+    /// The nodes that `handle` knows at first.
+    pub(crate) fn bootstrap(&self, handle: u32) -> impl Iterator<Item = u32> {
+        (0..self.scenario.network.bootstrap.min(self.population.nodes()))
+            .map(|number| self.population.handle(number))
+            .filter(move |peer| *peer != handle)
     }
 
     /// The node announces what its machine hosts.

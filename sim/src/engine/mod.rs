@@ -4,7 +4,8 @@
 //! rows of results. Each aspect is a file of its own:
 //!
 //! - `population`, `node`, `connections`: who is who, and what a machine remembers;
-//! - `traffic`: Kademlia's messages; `flight`: attempts of calls; `workload`: the schedule of calls;
+//! - `traffic`: Kademlia's messages; `flight`: attempts of calls; `relay`: calls through a gateway;
+//!   `workload`: the schedule of calls;
 //! - `start`: joining, or a network that has settled; `lifecycle` and `churn`: nodes that go and come back;
 //!   `fault`: the fault timeline; `misbehave`: nodes that break the protocol;
 //! - `truth`: what only a simulator knows; `record`: rows.
@@ -19,6 +20,7 @@ mod misbehave;
 mod node;
 mod population;
 mod record;
+mod relay;
 mod start;
 mod traffic;
 mod truth;
@@ -42,6 +44,8 @@ use population::Population;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+pub(crate) use record::node_name;
+pub(crate) use traffic::Link;
 use traffic::Parcel;
 use workload::Workload;
 
@@ -136,7 +140,7 @@ pub(crate) struct Second {
 pub struct Totals {
     /// Events taken from the queue.
     pub events: u64,
-    /// Kademlia requests and responses delivered.
+    /// Kademlia requests and responses delivered, and the messages of another discovery.
     pub messages: u64,
     /// Connections opened or tried.
     pub dials: u64,
@@ -369,11 +373,12 @@ impl<'s> Engine<'s> {
         if self.nodes[node as usize].is_up() {
             self.nodes[node as usize].connections.remove(peer);
             self.input(node, Input::Disconnected { peer: PeerHandle::new(peer) });
+            self.discovery_disconnected(node, peer);
         }
     }
 
     fn second_end(&self) -> i64 {
-        (self.second.number + 1) * 1_000_000_000
+        (self.second.number + 1).saturating_mul(1_000_000_000)
     }
 
     /// Hands the bytes of the second that has passed to the timeline.

@@ -37,11 +37,6 @@ impl Population {
         Population { keys, number: order.into_iter().map(|(_, number)| number).collect(), handle, generation }
     }
 
-    /// Handles in the order of keys, by node number: how tables by number become tables by handle.
-    pub(crate) fn numbers(&self) -> &[u32] {
-        &self.number
-    }
-
     pub(crate) fn number(&self, handle: u32) -> u32 {
         self.number[handle as usize]
     }

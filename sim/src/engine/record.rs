@@ -131,7 +131,7 @@ impl Engine<'_> {
             item: state.map.map(|(_, item)| u64::from(item)),
             provider: provider.map(node_name),
             cache: report.map(|report| report.cache.into()),
-            forwards: u32::from(provider.is_some_and(|provider| answered && provider != state.entry)),
+            forwards: if answered { provider.map_or(0, |provider| self.forwards(state, provider)) } else { 0 },
             messages: state.messages,
             attempts: state.attempts,
             executions: state.executions,
@@ -157,9 +157,26 @@ impl Engine<'_> {
         }
     }
 
-    /// What the choice of provider cost, against the nearest that was up.
+    /// The machine of the gateway that carried a call.
+    fn carrier(&self, state: &CallState) -> Option<u32> {
+        state.relayed.as_ref().and_then(|_| self.gateway_for(state.entry)).map(|node| self.population.number(node))
+    }
+
+    /// How often a call was handed on between its entry and its provider.
+    fn forwards(&self, state: &CallState, provider: u32) -> u32 {
+        match self.carrier(state) {
+            Some(gateway) => 1 + u32::from(gateway != provider),
+            None => u32::from(provider != state.entry),
+        }
+    }
+
+    /// What the choice of provider cost, and the way over a gateway, against the nearest that was up.
     fn stretch(&mut self, state: &CallState, provider: u32) {
-        let taken = self.fabric.round_trip(state.entry, provider);
+        let trip = |a: u32, b: u32| if a == b { Duration::ZERO } else { self.fabric.round_trip(a, b) };
+        let taken = match self.carrier(state) {
+            Some(gateway) => trip(state.entry, gateway) + trip(gateway, provider),
+            None => trip(state.entry, provider),
+        };
         let shortest = self
             .hosts
             .providers(FunctionHandle(state.function))

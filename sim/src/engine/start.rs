@@ -46,14 +46,18 @@ impl Engine<'_> {
             up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
         let k = self.config.kad.k;
         let mut tables = Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k) };
+        let kademlia = self.discovery.is_kademlia();
         for handle in &up {
             self.set_up(*handle);
-            self.settle_table(*handle, &servers, k, &mut tables);
+            if kademlia {
+                self.settle_table(*handle, &servers, k, &mut tables);
+            }
         }
-        for function in 0..self.hosts.len() {
+        for function in 0..if kademlia { self.hosts.len() } else { 0 } {
             self.settle_records(function, &servers, initial);
         }
-        for handle in up {
+        self.discovery_settles();
+        for &handle in &up {
             let number = self.population.number(handle);
             let functions =
                 self.machines[number as usize].runtime.as_ref().map(|runtime| runtime.functions.clone());
@@ -62,6 +66,7 @@ impl Engine<'_> {
             }
             self.set_wake(handle);
         }
+        self.discovery_settled(&up);
         debug_assert!(self.now == now, "a settled start takes no time");
     }
 

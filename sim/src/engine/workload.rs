@@ -1,6 +1,7 @@
 //! The schedule of calls, played: calls that are due go into their entry nodes, and what becomes of them into rows.
 
 use super::flight::{Flight, FlightId, Step};
+use super::relay::{Relay, RelayedCall, RelayedMap};
 use super::{Engine, Event};
 use crate::executor;
 use edge_faas_core::context::Timing;
@@ -45,6 +46,8 @@ pub(crate) struct CallState {
     flights: u32,
     /// The last answer that came in: which attempt's, its dial, and whether it crossed the network.
     pub(crate) answer: Option<Answer>,
+    /// A central gateway has it.
+    pub(super) relayed: Option<Box<RelayedCall>>,
     pub(crate) end: Option<End>,
 }
 
@@ -69,15 +72,17 @@ pub(crate) struct End {
 
 /// A manycall that has begun.
 #[derive(Debug)]
-struct MapState {
-    scheduled: ScheduledCall,
-    node: u32,
-    items: u32,
+pub(super) struct MapState {
+    pub(super) scheduled: ScheduledCall,
+    pub(super) node: u32,
+    pub(super) items: u32,
     next: u32,
     done: u32,
     /// Number of its first item's call.
     first: u64,
     all_ok: bool,
+    /// A central gateway has it.
+    pub(super) relayed: Option<RelayedMap>,
 }
 
 /// The workload of a repetition.
@@ -85,8 +90,8 @@ struct MapState {
 pub(crate) struct Workload<'s> {
     schedule: Schedule<'s>,
     /// By number, which the rows show. Its order is never observed.
-    calls: FxHashMap<u64, CallState>,
-    maps: FxHashMap<u64, MapState>,
+    pub(super) calls: FxHashMap<u64, CallState>,
+    pub(super) maps: FxHashMap<u64, MapState>,
     /// Calls of open loops so far, by flow.
     arrived: FxHashMap<u64, u64>,
     /// Clients' next calls.
@@ -177,6 +182,19 @@ impl<'s> Workload<'s> {
         self.attempts.insert((node, attempt.0), id);
     }
 
+    /// A number for an attempt that no node's core gave out.
+    pub(super) fn unattached(&mut self) -> AttemptId {
+        self.next_direct += 1;
+        AttemptId(u64::MAX - self.next_direct)
+    }
+
+    /// A call is on its way to the gateway: no attempt of its own, but it is not over before that is.
+    pub(super) fn relay_started(&mut self, call: u64) {
+        if let Some(state) = self.calls.get_mut(&call) {
+            state.flights += 1;
+        }
+    }
+
     pub(crate) fn flight_of(&self, node: u32, attempt: AttemptId) -> Option<FlightId> {
         self.attempts.get(&(node, attempt.0)).copied()
     }
@@ -246,10 +264,32 @@ impl Engine<'_> {
             CallKind::Manycall { policy, items } => {
                 let map = number(call.id, place);
                 let first = number(call.id, place * u64::from(items));
-                let state = MapState { scheduled: call, node, items, next: 0, done: 0, first, all_ok: true };
+                let state = MapState {
+                    scheduled: call,
+                    node,
+                    items,
+                    next: 0,
+                    done: 0,
+                    first,
+                    all_ok: true,
+                    relayed: None,
+                };
                 self.workload.maps.insert(map, state);
                 if !self.nodes[node as usize].is_up() {
-                    self.end_items(map, Outcome::EntryDown);
+                    self.end_items(map, Outcome::EntryDown, "the entry node is down");
+                    return;
+                }
+                if let Some(gateway) = self.gateway_for(call.entry) {
+                    let id = self.relay(node, gateway, u64::MAX, call.function, Relay::Map(map));
+                    if let Some(state) = self.workload.maps.get_mut(&map) {
+                        state.relayed = Some(RelayedMap { flight: id, gateway, settled: 0 });
+                    }
+                    if let Some(deadline) = call.deadline {
+                        // Items that the gateway has not asked for by then end with it.
+                        let at = call.at.saturating_add(deadline).max(self.now);
+                        self.queue.push(at, Event::Flight(id, Step::Deadline));
+                    }
+                    self.dial(id);
                     return;
                 }
                 let function = FunctionHandle(call.function);
@@ -280,6 +320,7 @@ impl Engine<'_> {
             wasted: Duration::ZERO,
             flights: 0,
             answer: None,
+            relayed: None,
             end: None,
         };
         if !self.nodes[node as usize].is_up() {
@@ -295,7 +336,8 @@ impl Engine<'_> {
             self.begin_direct(number, node, function, deadline);
             return;
         }
-        self.charge_forward(node);
+        let gateway = self.gateway_for(call.entry).filter(|_| policy != AnycallPolicy::LocalOnly);
+        let at = gateway.map_or(call.entry, |gateway| self.population.number(gateway));
         let call = Call {
             id: CallId(number),
             function,
@@ -303,8 +345,14 @@ impl Engine<'_> {
             deadline,
             idempotent: Some(call.idempotent),
             replayable: call.demand.request_bytes <= self.scenario.faas.retry_body_limit,
-            local: self.capacity(call.entry, function),
+            local: self.capacity(at, function),
         };
+        if let Some(gateway) = gateway {
+            let id = self.relay_call(node, gateway, call, None);
+            self.dial(id);
+            return;
+        }
+        self.charge_forward(node);
         self.later(node, Input::Call(Box::new(call)));
     }
 
@@ -319,9 +367,7 @@ impl Engine<'_> {
             self.end_call(number, Outcome::NotFound, None, "nobody provides the function");
             return;
         };
-        // Numbers that no node's core gives out.
-        self.workload.next_direct += 1;
-        let attempt = AttemptId(u64::MAX - self.workload.next_direct);
+        let attempt = self.workload.unattached();
         let provider = self.population.handle(provider);
         self.start_flight(node, provider, attempt, number, function, true);
         if let Some(id) = self.workload.flight_of(node, attempt)
@@ -355,17 +401,28 @@ impl Engine<'_> {
 
     /// A node asks for items of a manycall.
     pub(crate) fn pull_items(&mut self, node: u32, map: MapId, count: u32) {
+        let relayed = self.workload.maps.get(&map.0).and_then(|state| state.relayed);
+        // The gateway's word has to reach the entry first; lost, it costs the manycall.
+        let asked = match relayed {
+            Some(relayed) => match self.ask_entry(relayed.flight) {
+                Some(at) => at,
+                None => return,
+            },
+            None => self.now,
+        };
         for _ in 0..count {
             let Some(state) = self.workload.maps.get_mut(&map.0) else {
                 return;
             };
             if state.next >= state.items {
-                self.later(node, Input::ItemsEnd { map });
+                if relayed.is_none() {
+                    self.later(node, Input::ItemsEnd { map });
+                }
                 return;
             }
             let item = state.next;
             state.next += 1;
-            let (scheduled, first) = (state.scheduled, state.first);
+            let (scheduled, first, entry) = (state.scheduled, state.first, state.node);
             let last = state.next == state.items;
             let work = self.workload.schedule.item(&scheduled, item);
             let number = first + u64::from(item);
@@ -378,10 +435,10 @@ impl Engine<'_> {
                 phase: scheduled.id.phase,
                 function: scheduled.function,
                 entry: scheduled.entry,
-                node,
+                node: entry,
                 policy: policy.name(),
                 at: scheduled.at,
-                sent: Some(self.now),
+                sent: relayed.is_none().then_some(self.now),
                 work,
                 key: CallKey(
                     scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
@@ -394,6 +451,7 @@ impl Engine<'_> {
                 wasted: Duration::ZERO,
                 flights: 0,
                 answer: None,
+                relayed: None,
                 end: None,
             };
             self.workload.calls.insert(number, state);
@@ -407,6 +465,11 @@ impl Engine<'_> {
                 replayable: work.request_bytes <= self.scenario.faas.retry_body_limit,
                 local: self.capacity(scheduled.entry, function),
             };
+            if let Some(relayed) = relayed {
+                let id = self.relay_call(entry, relayed.gateway, call, Some(map));
+                self.queue.push(asked, Event::Flight(id, Step::Begin));
+                continue;
+            }
             self.later(node, Input::Item { map, call: Box::new(call) });
             if last {
                 self.later(node, Input::ItemsEnd { map });
@@ -416,7 +479,7 @@ impl Engine<'_> {
     }
 
     /// The items of a manycall that were never asked for end with it.
-    fn end_items(&mut self, map: u64, outcome: Outcome) {
+    pub(super) fn end_items(&mut self, map: u64, outcome: Outcome, error: &'static str) {
         let Some(state) = self.workload.maps.get_mut(&map) else {
             return;
         };
@@ -446,11 +509,12 @@ impl Engine<'_> {
                 wasted: Duration::ZERO,
                 flights: 0,
                 answer: None,
+                relayed: None,
                 end: None,
             };
             let number = first + u64::from(item);
             self.workload.calls.insert(number, state);
-            self.end_call(number, outcome, None, "the entry node is down");
+            self.end_call(number, outcome, None, error);
         }
     }
 
@@ -471,6 +535,13 @@ impl Engine<'_> {
 
     /// A node says how a call ended.
     pub(crate) fn call_done(&mut self, _node: u32, report: Box<CallReport>) {
+        if let Some(report) = self.relay_back(report) {
+            self.conclude(report);
+        }
+    }
+
+    /// The entry knows how a call ended.
+    pub(super) fn conclude(&mut self, report: Box<CallReport>) {
         let call = report.call.0;
         let mut outcome = match report.outcome {
             CallOutcome::Ok => Outcome::Ok,
@@ -524,6 +595,9 @@ impl Engine<'_> {
                     state.done == state.items
                 });
                 if over && let Some(state) = self.workload.maps.remove(&map) {
+                    if let Some(relayed) = state.relayed {
+                        self.close_map(map, relayed);
+                    }
                     self.next_call(state.scheduled.id, state.scheduled.at, state.all_ok);
                 }
             }
@@ -586,7 +660,7 @@ impl Engine<'_> {
             self.workload.maps.iter().filter(|(_, state)| state.node == node).map(|(map, _)| *map).collect();
         maps.sort_unstable();
         for map in maps {
-            self.end_items(map, Outcome::EntryLost);
+            self.end_items(map, Outcome::EntryLost, "the entry node went down");
         }
     }
 

@@ -426,24 +426,4 @@ mod tests {
         let absent = RoundTrips::read_file(Path::new("no/such/file"), MatrixOptions::default());
         assert!(absent.expect_err("absent").to_string().starts_with("no/such/file: cannot be read"));
     }
-
-    proptest::proptest! {
-        /// Nothing in a file makes the reader panic.
-        #[test]
-        fn any_text_is_read_or_refused(
-            text in "([0-9a-c.,;\t -]|nan|node|source|destination|avg|\n){0,80}",
-            format in 0usize..5, missing in 0usize..3,
-        ) {
-            use MatrixFormat::{Auto, King, Pairs, Square, WonderNetwork};
-            let format = [Auto, Square, King, Pairs, WonderNetwork][format];
-            let missing = [Missing::Error, Missing::Median, Missing::Drop][missing];
-            if let Ok(matrix) = read(&text, MatrixOptions { format, unit: None, missing }) {
-                let rows = matrix.rows();
-                assert!(rows >= 2);
-                for (from, to) in (0..rows).flat_map(|from| (0..rows).map(move |to| (from, to))) {
-                    assert_eq!(matrix.round_trip(from, to).is_zero(), from == to);
-                }
-            }
-        }
-    }
 }

@@ -99,7 +99,7 @@ pub(in crate::scenario) static NETWORK: Section = Section {
             "retransmit_timeout",
             POSITIVE_DURATION,
             "200ms",
-            "A lost message is sent again after this, or after one and a half round trips if that is longer; doubles each time.",
+            "A lost message is sent again after this, or after two round trips if that is longer; doubles each time.",
         ),
     ],
     choices: &[],

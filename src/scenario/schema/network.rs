@@ -36,7 +36,7 @@ pub struct Network {
     pub idle_timeout: Duration,
     /// Connections that a node holds at once; at least 1.
     pub max_connections: u32,
-    /// The first retransmission of a lost message comes after this, or after one and a half round trips if that is longer; it doubles each time.
+    /// The first retransmission of a lost message comes after this, or after two round trips if that is longer; it doubles each time.
     pub retransmit_timeout: Duration,
 }
 

@@ -98,8 +98,13 @@ fn json_holds_everything_and_names_the_run() {
     assert_eq!(&Scenario::from_json(&json).expect("JSON is read back"), scenario);
     assert_eq!(json, scenario.to_json().expect("JSON"));
 
-    let id = |loaded: &Loaded| loaded.run_id().expect("an id");
-    assert_eq!(id(&loaded).len(), 64);
+    let id = |loaded: &Loaded| serde_json::to_string(&loaded.identity()).expect("an id");
+    let back = Loaded::from_identity(loaded.identity(), loaded.inputs.clone());
+    assert_eq!(id(&back), id(&loaded));
+    assert_eq!(
+        back.variants[0].scenario.phases, loaded.variants[0].scenario.phases,
+        "its files are found by content"
+    );
     let elsewhere = load_with(&text, &[("output.directory", "/tmp")]).expect("elsewhere");
     assert_eq!(id(&elsewhere), id(&loaded), "where results go is not what runs");
     let seed = load_with(&text, &[("seed", "2")]).expect("another seed");

@@ -1,3 +1,6 @@
+#[path = "../../../fuzz/bodies/traces.rs"]
+mod body;
+
 use super::*;
 use crate::draws::{Draws, Purpose};
 use crate::time::{Duration, Time};
@@ -195,20 +198,6 @@ fn the_published_examples_are_read() {
     }
 }
 
-/// The fuzz body: whatever the bytes, readers answer or refuse with a line, and never panic.
-pub(crate) fn fuzz_traces(bytes: &[u8]) {
-    let errors = [
-        read_invocations(bytes, 0.5).err(),
-        read_durations(bytes).err(),
-        read_memory(bytes).err(),
-        read_recorded(bytes, 0.5).err(),
-        read_sessions(bytes, 3).err(),
-    ];
-    for error in errors.into_iter().flatten() {
-        assert!(error.line >= 1 && !error.problem.is_empty(), "{error:?}");
-    }
-}
-
 #[test]
 fn damaged_traces_never_panic() {
     let seeds = [INVOCATIONS, DURATIONS, MEMORY, RECORDED, SESSIONS];
@@ -236,6 +225,6 @@ fn damaged_traces_never_panic() {
         if stream.chance(0.2) {
             bytes.truncate(stream.below(bytes.len() as u64 + 1) as usize);
         }
-        fuzz_traces(&bytes);
+        body::traces(&bytes);
     }
 }
