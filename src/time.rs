@@ -1,7 +1,8 @@
 //! Instants and durations in whole nanoseconds.
 //!
 //! The core reads no clock: every instant is an argument. A [`Time`] counts from an origin that the driver
-//! chooses (the simulator: the start of the first phase, so that what came before is negative).
+//! chooses (the simulator: the start of the first phase, so that what came before is negative). What would be later
+//! than the latest instant, in 292 years, is that instant: it never comes.
 
 use std::fmt;
 use std::iter::Sum;
@@ -130,40 +131,40 @@ impl Duration {
 impl Add<Duration> for Time {
     type Output = Time;
     fn add(self, rhs: Duration) -> Time {
-        Time(self.0 + rhs.0)
+        self.saturating_add(rhs)
     }
 }
 
 impl AddAssign<Duration> for Time {
     fn add_assign(&mut self, rhs: Duration) {
-        self.0 += rhs.0;
+        *self = *self + rhs;
     }
 }
 
 impl Sub<Duration> for Time {
     type Output = Time;
     fn sub(self, rhs: Duration) -> Time {
-        Time(self.0 - rhs.0)
+        Time(self.0.saturating_sub(rhs.0))
     }
 }
 
 impl Add for Duration {
     type Output = Duration;
     fn add(self, rhs: Duration) -> Duration {
-        Duration(self.0 + rhs.0)
+        Duration(self.0.saturating_add(rhs.0))
     }
 }
 
 impl AddAssign for Duration {
     fn add_assign(&mut self, rhs: Duration) {
-        self.0 += rhs.0;
+        *self = *self + rhs;
     }
 }
 
 impl Mul<i64> for Duration {
     type Output = Duration;
     fn mul(self, rhs: i64) -> Duration {
-        Duration::from_nanos(self.0 * rhs)
+        Duration::from_nanos(self.0.saturating_mul(rhs))
     }
 }
 

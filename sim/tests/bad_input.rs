@@ -67,7 +67,7 @@ fn mistakes_in_the_scenario_are_said_with_file_and_line() {
         (with("service_time = \"20ms\"", "service_time = \"20MB\""), &["bad.toml:10:16:", "20MB", "ms"]),
         (with("latency = \"20ms\"", "latency = 20"), &["bad.toml:6:11:", "\"20ms\""]),
         (with("[[function]]", "[kademlia]\nk = 0\n[[function]]"), &["bad.toml:8:5:", "0", "from 1"]),
-        (with("[[function]]", "loss = \"150%\"\n[[function]]"), &["bad.toml:7:8:", "150%", "100 %"]),
+        (with("[[function]]", "loss = \"150%\"\n[[function]]"), &["bad.toml:7:8:", "150%", "100%"]),
         (with("providers = 3", "providers = 2000"), &["bad.toml:9:13:", "2000", "network.nodes = 20"]),
         (with("name = \"f\"", "name = f"), &["bad.toml:8:8:"]),
         (with("rate = \"10/s\"", "rate = \"-1/s\""), &["bad.toml:14:20:", "-1/s"]),
@@ -78,7 +78,7 @@ fn mistakes_in_the_scenario_are_said_with_file_and_line() {
         (with("name = \"small\"\n", ""), &["bad.toml", "name"]),
         (GOOD.to_owned() + "[[fault]]\nat = \"1h\"\nkill = \"all\"\n", &["bad.toml:16:6:"]),
         (GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { nodes = [20] }\n", &["bad.toml:17:", "20"]),
-        (GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { function = \"g\" }\n", &["bad.toml:17:", "`f`"]),
+        (GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { function = \"g\" }\n", &["bad.toml:17:", "valid are f"]),
         (String::new(), &["bad.toml", "name"]),
         ("\u{feff}\0".to_owned(), &["bad.toml:1:"]),
     ] {
@@ -92,10 +92,10 @@ fn mistakes_in_a_matrix_are_said_with_its_line() {
     for (matrix, words) in [
         ("0 1 2\n1 0 3\n", &["m.txt"][..]),
         ("0 1 2\n1 0\n2 3 0\n", &["m.txt:2"]),
-        ("0 1\n-1 0\n", &["m.txt:2", "-1"]),
+        ("0 1\n-1 0\n", &["m.txt", "row 2 column 1", "negative", "drop-node"]),
         ("0 1\nx 0\n", &["m.txt:2", "x"]),
-        ("0 1\nnan 0\n", &["m.txt:2", "nan"]),
-        ("0 inf\n1 0\n", &["m.txt:1", "inf"]),
+        ("0 1\nnan 0\n", &["m.txt", "row 2 column 1", "missing"]),
+        ("0 inf\n1 0\n", &["m.txt", "row 1 column 2", "missing"]),
         ("", &["m.txt", "empty"]),
         ("\n\n", &["m.txt"]),
         ("0 1e300\n1e300 0\n", &["m.txt:1", "1e300"]),
@@ -247,6 +247,9 @@ fn without_wall_time(printed: &str) -> String {
     for line in &mut lines {
         if let Some(at) = line.find("results/") {
             line.replace_range(..at, "…/");
+        }
+        if let Some(at) = line.find("   hash ") {
+            line.truncate(at);
         }
     }
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")

@@ -502,7 +502,7 @@ fn hosting(function: &schema::Function, link: Bandwidth) -> Hosting {
     let pull = if link.down == u64::MAX {
         Duration::ZERO
     } else {
-        Duration::from_secs_f64(function.image as f64 * 8.0 / link.down.max(1) as f64)
+        Duration::from_secs_f64((function.image as f64 * 8.0 / link.down.max(1) as f64).min(1e9))
     };
     Hosting {
         concurrency: function.concurrency,

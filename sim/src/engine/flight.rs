@@ -239,6 +239,9 @@ impl Engine<'_> {
             Step::Begin => self.relay_begins(id),
             // Cancelled before it was there: what follows of it is void.
             Step::Ready | Step::Arrived if flight.failure.is_some() => {}
+            // Cancelled before it was there: what follows of it is void.
+            Step::Begin | Step::Ready | Step::Arrived if flight.failure.is_some() => {}
+            Step::Begin => self.relay_begins(id),
             Step::Ready => {
                 // The handshake itself may have met a death.
                 if !self.nodes[provider as usize].is_up()

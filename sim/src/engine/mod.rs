@@ -378,7 +378,7 @@ impl<'s> Engine<'s> {
     }
 
     fn second_end(&self) -> i64 {
-        (self.second.number + 1) * 1_000_000_000
+        (self.second.number + 1).saturating_mul(1_000_000_000)
     }
 
     /// Hands the bytes of the second that has passed to the timeline.

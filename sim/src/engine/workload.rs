@@ -696,7 +696,7 @@ impl Engine<'_> {
                 let draws: &Draws = &self.draws;
                 let mut stream =
                     draws.stream_at(super::purpose::COLD_START, self.workload.key(call).0, attempts * 4);
-                Duration::from_secs_f64(distribution.sample(&mut stream))
+                Duration::from_secs_f64(distribution.sample(&mut stream).min(1e9))
             }
             None => Duration::ZERO,
         }

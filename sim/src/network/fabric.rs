@@ -3,7 +3,7 @@
 use edge_faas_core::draws::{Distribution, Draws, Stream};
 use edge_faas_core::time::Duration;
 
-use super::latency::{LastMile, Latency};
+use super::latency::{LONGEST_DELAY, LastMile, Latency};
 use super::links::Links;
 use super::purpose;
 use super::rule::{Rules, either};
@@ -82,7 +82,7 @@ impl Fabric {
         delay = Duration::from_nanos(delay.as_nanos().saturating_add(serialisation.as_nanos()));
         if let Some(jitter) = &self.jitter {
             let stream = &mut message_stream(draws, purpose::JITTER, from, number);
-            let jitter = Duration::from_secs_f64(jitter.sample(stream));
+            let jitter = Duration::from_secs_f64(jitter.sample(stream)).min(LONGEST_DELAY);
             delay = Duration::from_nanos(delay.as_nanos().saturating_add(jitter.as_nanos()));
         }
         let loss = either(self.loss, degraded.loss);

@@ -65,6 +65,9 @@ impl Latency {
     }
 }
 
+/// No drawn delay is longer: a heavy tail must not leave the range of times. Nobody waits for eleven days.
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(1_000_000);
+
 /// Round trips drawn once for each unordered pair of nodes, by counter: none is stored.
 ///
 /// Such a network has no geometry: two neighbours of a node may be far apart, and the nearest of many nodes is as
@@ -84,7 +87,7 @@ impl PairLatency {
     fn one_way(&self, from: u32, to: u32) -> Duration {
         let pair = u64::from(from.min(to)) << 32 | u64::from(from.max(to));
         let seconds = self.round_trip.sample(&mut self.draws.stream(purpose::PAIR, pair));
-        Duration::from_secs_f64(seconds / 2.0)
+        Duration::from_secs_f64(seconds / 2.0).min(LONGEST_DELAY)
     }
 }
 
