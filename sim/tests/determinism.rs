@@ -141,7 +141,8 @@ fn repetitions_differ_and_each_is_the_same_however_many_there_are() {
         run.calls().into_iter().filter(|call| call.repetition == repetition).collect()
     };
     assert_eq!(of(&one, 0), of(&two, 0));
-    let strip = |calls: Vec<Call>| calls.into_iter().map(|call| (call.scheduled, call.entry)).collect::<Vec<_>>();
+    let strip =
+        |calls: Vec<Call>| calls.into_iter().map(|call| (call.scheduled, call.entry)).collect::<Vec<_>>();
     assert_ne!(strip(of(&two, 0)), strip(of(&two, 1)));
 }
 
@@ -202,7 +203,9 @@ fn a_call_is_the_same_whatever_else_there_is() {
     );
     // Faults, churn, other policies, another network.
     let fault = format!("{TWO_PHASES}\n[[fault]]\nat = \"5s\"\nkill = {{ share = \"20%\" }}\n");
-    let churn = format!("{TWO_PHASES}\n[churn]\nsession = {{ exponential = \"20s\" }}\ngap = {{ exponential = \"20s\" }}\n");
+    let churn = format!(
+        "{TWO_PHASES}\n[churn]\nsession = {{ exponential = \"20s\" }}\ngap = {{ exponential = \"20s\" }}\n"
+    );
     let cases: [(&str, &str, &[&str]); 8] = [
         ("function", &function, &[]),
         ("phase", &phase, &[]),

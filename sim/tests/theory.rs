@@ -72,7 +72,8 @@ fn hops_grow_linearly_with_the_logarithm_of_the_size() {
 #[test]
 fn look_ups_without_churn_find_the_true_closest() {
     let run = run_with(SETTLED, &["--set", "network.nodes=1000", "--set", "phase.calls.duration=20s"]);
-    let correct = mean(&run, LookupPurpose::Call, |row| f64::from(u8::from(row.closest_correct == Some(true))));
+    let correct =
+        mean(&run, LookupPurpose::Call, |row| f64::from(u8::from(row.closest_correct == Some(true))));
     assert!(correct >= 0.999, "{correct}");
 }
 

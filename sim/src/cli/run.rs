@@ -10,6 +10,7 @@ use edge_faas_core::results::{
     self, Cost, Folder, MANIFEST, Manifest, PhasePlan, Program, RepetitionOutput, RepetitionPlan,
     RepetitionWriter, RunContext, RunWriter, SCHEMA, Source, Summary, Table, Written, terminal_summary,
 };
+use edge_faas_core::scenario::schema::Discovery;
 use edge_faas_core::scenario::{Loaded, Loader, Scenario, Variant};
 use edge_faas_core::time::Time;
 use std::collections::BTreeMap;
@@ -317,9 +318,35 @@ fn report(loaded: &Loaded, manifest: &Manifest, summaries: &[(String, Summary)],
         }
         let _ = writeln!(text, "{}", terminal_summary(summary));
     }
+    if let Some(line) =
+        loaded.variants.first().and_then(|variant| upkeep_outside(&variant.scenario, per_repetition))
+    {
+        let _ = writeln!(text, "{line}");
+    }
     let hash = manifest.run_hash.get(..8).unwrap_or(&manifest.run_hash);
     let _ = writeln!(text, "{}/   hash {hash}", target.display());
     text
+}
+
+/// What of the upkeep a run is too short to see: a settled network spreads it evenly over its intervals.
+fn upkeep_outside(scenario: &Scenario, seconds: f64) -> Option<String> {
+    if scenario.discovery != Discovery::Kademlia {
+        return None;
+    }
+    let kademlia = &scenario.kademlia;
+    let outside: Vec<String> = [
+        ("refresh", kademlia.refresh_interval),
+        ("republish", kademlia.republish_interval),
+        ("record life", kademlia.provider_ttl),
+    ]
+    .into_iter()
+    .filter(|(_, interval)| interval.as_secs_f64() > seconds)
+    .map(|(what, interval)| {
+        format!("{:.1} % of a {what} interval of {interval}", 100.0 * seconds / interval.as_secs_f64())
+    })
+    .collect();
+    (!outside.is_empty())
+        .then(|| format!("upkeep: the run saw {}; the rest falls outside\n", outside.join(", ")))
 }
 
 fn human(seconds: f64) -> String {

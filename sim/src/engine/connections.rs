@@ -84,7 +84,9 @@ impl Connections {
             return Connection::Opening(*ready);
         }
         match self.find(peer).map(|at| self.slots[at]) {
-            Some(slot) if slot != FREE && slot as u32 >= clock.oldest() => Connection::Open(instant(slot as u32)),
+            Some(slot) if slot != FREE && slot as u32 >= clock.oldest() => {
+                Connection::Open(instant(slot as u32))
+            }
             _ => Connection::Closed,
         }
     }

@@ -133,7 +133,11 @@ impl Engine<'_> {
             item: state.map.map(|(_, item)| u64::from(item)),
             provider: provider.map(node_name),
             cache: report.map(|report| report.cache.into()),
-            forwards: if answered { provider.map_or(0, |provider| self.forwards(state, provider)) } else { 0 },
+            forwards: if answered {
+                provider.map_or(0, |provider| self.forwards(state, provider))
+            } else {
+                0
+            },
             messages: state.messages,
             attempts: state.attempts,
             executions: state.executions,
@@ -161,7 +165,11 @@ impl Engine<'_> {
 
     /// The machine of the gateway that carried a call.
     fn carrier(&self, state: &CallState) -> Option<u32> {
-        state.relayed.as_ref().and_then(|_| self.gateway_for(state.entry)).map(|node| self.population.number(node))
+        state
+            .relayed
+            .as_ref()
+            .and_then(|_| self.gateway_for(state.entry))
+            .map(|node| self.population.number(node))
     }
 
     /// How often a call was handed on between its entry and its provider.
@@ -196,7 +204,9 @@ impl Engine<'_> {
     pub(crate) fn attempt_done(&mut self, node: u32, report: &AttemptReport) {
         self.trace(node, || match report.result {
             Ok(status) => format!("attempt {} of call {}: status {status}", report.number, report.call.0),
-            Err(failure) => format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure)),
+            Err(failure) => {
+                format!("attempt {} of call {}: {}", report.number, report.call.0, show_failure(failure))
+            }
         });
         if let (Ok(_), false, Some(timing)) = (report.result, report.won, report.timing) {
             self.workload.wasted(report.call.0, timing.exec);

@@ -89,7 +89,10 @@ impl Engine<'_> {
             return Link::Ready(ready, false);
         }
         if let Connection::Open(last) = connection {
-            if self.restarts && self.nodes[to as usize].is_up() && self.nodes[to as usize].up_since > last + Duration::from_nanos(TICK) {
+            if self.restarts
+                && self.nodes[to as usize].is_up()
+                && self.nodes[to as usize].up_since > last + Duration::from_nanos(TICK)
+            {
                 // The other end came back without this connection: the first packet on it is answered by a reset.
                 self.nodes[from as usize].connections.remove(to);
                 return match self.round_trip(number_from, number_to) {

@@ -125,10 +125,6 @@ impl<'s> Workload<'s> {
         self.calls.is_empty() && self.maps.is_empty() && self.clients.is_empty() && self.next_at().is_none()
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
-        self.calls.len()
-    }
-
     pub(crate) fn request_bytes(&self, call: u64) -> u64 {
         self.calls.get(&call).map_or(0, |state| state.work.request_bytes)
     }
