@@ -120,9 +120,7 @@ fn every_call_that_was_due_has_one_row() {
         assert_eq!(of("clients", false).len(), 28);
         assert_eq!(of("race", true).len(), 5 * 30);
         assert_eq!(of("map", true).len(), 4 * 25);
-        for (phase, from, to) in
-            [("random", 0, 20), ("race", 20, 30), ("clients", 30, 40), ("map", 40, 50)]
-        {
+        for (phase, from, to) in [("random", 0, 20), ("race", 20, 30), ("clients", 30, 40), ("map", 40, 50)] {
             for call in of(phase, false).iter().chain(&of(phase, true)) {
                 assert!((from * 1_000_000..to * 1_000_000).contains(&call.scheduled), "{call:?}");
             }
@@ -235,7 +233,8 @@ fn nodes_account_for_calls_and_bytes() {
     let (mut bytes_in, mut bytes_out, mut executions, mut nodes) = (0, 0, 0, 0);
     run.each_node(|node| {
         bytes_in += node.upkeep_bytes_in + node.lookup_bytes_in + node.records_bytes_in + node.calls_bytes_in;
-        bytes_out += node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
+        bytes_out +=
+            node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
         executions += node.executions;
         nodes += 1;
         assert!(node.uptime_us >= 0 && node.busy_us >= 0);
@@ -314,7 +313,10 @@ fn the_summary_is_what_the_calls_say() {
             assert!((value("success", group, "share") - share).abs() < 1e-9, "{group}");
             for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
                 let (exact, said) = (quantile(&ok, share) as f64, value("latency", group, name));
-                assert!(said >= exact && said <= exact * 1.001 + 1.0, "{group} {name}: {said}, exactly {exact}");
+                assert!(
+                    said >= exact && said <= exact * 1.001 + 1.0,
+                    "{group} {name}: {said}, exactly {exact}"
+                );
             }
             let attempts: u32 = of.iter().map(|call| call.attempts).sum();
             let mean = f64::from(attempts) / of.len() as f64;

@@ -78,7 +78,10 @@ fn mistakes_in_the_scenario_are_said_with_file_and_line() {
         (with("name = \"small\"\n", ""), &["bad.toml", "name"]),
         (GOOD.to_owned() + "[[fault]]\nat = \"1h\"\nkill = \"all\"\n", &["bad.toml:16:6:"]),
         (GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { nodes = [20] }\n", &["bad.toml:17:", "20"]),
-        (GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { function = \"g\" }\n", &["bad.toml:17:", "valid are f"]),
+        (
+            GOOD.to_owned() + "[[fault]]\nat = \"1s\"\nkill = { function = \"g\" }\n",
+            &["bad.toml:17:", "valid are f"],
+        ),
         (String::new(), &["bad.toml", "name"]),
         ("\u{feff}\0".to_owned(), &["bad.toml:1:"]),
     ] {
@@ -98,7 +101,7 @@ fn mistakes_in_a_matrix_are_said_with_its_line() {
         ("0 inf\n1 0\n", &["m.txt", "row 1 column 2", "missing"]),
         ("", &["m.txt", "empty"]),
         ("\n\n", &["m.txt"]),
-        ("0 1e300\n1e300 0\n", &["m.txt:1", "1e300"]),
+        ("0 1e300\n1e300 0\n", &["m.txt:1:2", "1e300"]),
     ] {
         says(&refused(&scenario, &[("m.txt", matrix)]), words);
     }
@@ -113,7 +116,10 @@ fn mistakes_in_a_trace_are_said_with_its_row() {
     says(&refused(&scenario, &[("t.csv", "")]), &["t.csv"]);
     says(&refused(&scenario, &[("t.csv", invocations)]), &["t.csv"]);
     says(&refused(&scenario, &[("t.csv", &format!("{invocations}a,b,c,http,1\n"))]), &["t.csv", "line 2"]);
-    says(&refused(&scenario, &[("t.csv", &format!("{invocations}a,b,c,http,1,x\n"))]), &["t.csv", "line 2", "x"]);
+    says(
+        &refused(&scenario, &[("t.csv", &format!("{invocations}a,b,c,http,1,x\n"))]),
+        &["t.csv", "line 2", "x"],
+    );
     says(&refused(&scenario, &[("t.csv", &format!("{invocations}a,b,c,http,1,-2\n"))]), &["t.csv", "line 2"]);
 
     let scenario = GOOD.replace("rate = \"10/s\"", "trace = { azure2021 = \"t.csv\" }");
@@ -121,7 +127,10 @@ fn mistakes_in_a_trace_are_said_with_its_row() {
     says(&refused(&scenario, &[("t.csv", "")]), &["t.csv"]);
     says(&refused(&scenario, &[("t.csv", rows)]), &["t.csv"]);
     says(&refused(&scenario, &[("t.csv", &format!("{rows}a,f,1.5\n"))]), &["t.csv", "line 2"]);
-    says(&refused(&scenario, &[("t.csv", &format!("{rows}a,f,1.5,0.2\na,f,2.5,zero\n"))]), &["t.csv", "line 3", "zero"]);
+    says(
+        &refused(&scenario, &[("t.csv", &format!("{rows}a,f,1.5,0.2\na,f,2.5,zero\n"))]),
+        &["t.csv", "line 3", "zero"],
+    );
 
     let scenario = format!("{GOOD}[churn]\ntrace = \"s.csv\"\n");
     let rows = "node,up_s,down_s\n";
@@ -138,7 +147,9 @@ fn a_missing_scenario_and_bad_words_are_said() {
     assert_eq!(output.status.code(), Some(2));
     says(&String::from_utf8(output.stderr).unwrap(), &["none.toml", "No such file"]);
     fs::write(folder.path().join("good.toml"), GOOD).unwrap();
-    for set in ["network.nodse=3", "network.nodes=x", "function.g.providers=2", "nonsense", "phase.7.duration=1s"] {
+    for set in
+        ["network.nodse=3", "network.nodes=x", "function.g.providers=2", "nonsense", "phase.7.duration=1s"]
+    {
         let output = sim().current_dir(folder.path()).args(["good.toml", "--set", set]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{set}");
         assert!(!output.stderr.is_empty(), "{set}");
@@ -150,7 +161,9 @@ fn a_missing_scenario_and_bad_words_are_said() {
 fn an_earlier_run_is_replaced_only_when_forced() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("good.toml"), GOOD).unwrap();
-    let run = |words: &[&str]| sim().current_dir(folder.path()).args(["good.toml", "--quiet"]).args(words).output().unwrap();
+    let run = |words: &[&str]| {
+        sim().current_dir(folder.path()).args(["good.toml", "--quiet"]).args(words).output().unwrap()
+    };
     assert!(run(&[]).status.success());
     let again = run(&[]);
     assert_eq!(again.status.code(), Some(2));
@@ -184,7 +197,15 @@ fn an_interrupted_run_leaves_nothing_that_looks_complete() {
         fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .map(|path| if path.is_dir() { manifests(&path) } else { usize::from(path.ends_with("manifest.json")) })
+            .map(
+                |path| {
+                    if path.is_dir() {
+                        manifests(&path)
+                    } else {
+                        usize::from(path.ends_with("manifest.json"))
+                    }
+                },
+            )
             .sum()
     }
     assert_eq!(manifests(&results), 0);
@@ -227,7 +248,11 @@ fn verify_holds_a_run_and_finds_what_was_changed() {
 fn check_and_schema_say_what_they_should() {
     let output = sim().arg("check").arg(scenarios().join("10-nodes.toml")).output().unwrap();
     assert!(output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().ends_with("10-nodes.toml is valid: 1 variant, 1 repetition each\n"));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .ends_with("10-nodes.toml is valid: 1 variant, 1 repetition each\n")
+    );
     let schema = sim().arg("schema").output().unwrap();
     assert!(schema.status.success());
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
@@ -265,7 +290,8 @@ fn the_terminal_shows_a_small_run() {
 
 #[test]
 fn the_trace_shows_the_protocol_at_work() {
-    let trace = sim().arg("trace").arg(scenarios().join("10-nodes.toml")).args(["--lines", "40"]).output().unwrap();
+    let trace =
+        sim().arg("trace").arg(scenarios().join("10-nodes.toml")).args(["--lines", "40"]).output().unwrap();
     assert!(trace.status.success());
     insta::assert_snapshot!("trace", String::from_utf8(trace.stdout).unwrap());
     let trace = sim()
@@ -275,6 +301,10 @@ fn the_trace_shows_the_protocol_at_work() {
         .output()
         .unwrap();
     let text = String::from_utf8(trace.stdout).unwrap();
-    let events: Vec<&str> = text.lines().filter(|line| line.starts_with(char::is_whitespace) && line.contains("  node-")).skip(4).collect();
+    let events: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with(char::is_whitespace) && line.contains("  node-"))
+        .skip(4)
+        .collect();
     assert!(!events.is_empty() && events.iter().all(|line| line.contains("  node-3 ")), "{text}");
 }

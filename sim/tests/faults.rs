@@ -29,7 +29,8 @@ fn deaths(run: &Run) -> BTreeMap<String, i64> {
 fn attempts_at_the_dead(run: &Run) -> Vec<(i64, String)> {
     let deaths = deaths(run);
     assert!(!deaths.is_empty());
-    let entries: BTreeMap<u64, String> = run.calls().into_iter().map(|call| (call.call, call.entry)).collect();
+    let entries: BTreeMap<u64, String> =
+        run.calls().into_iter().map(|call| (call.call, call.entry)).collect();
     run.attempts()
         .into_iter()
         .filter_map(|attempt| {

@@ -5,8 +5,8 @@
 
 use assert_cmd::Command;
 use edge_faas_core::results::{
-    AttemptRecord, CallRecord, EventRecord, MANIFEST, Manifest, NodeRecord, Outcome, Reader,
-    SummaryRecord, Table, TimelineRecord,
+    AttemptRecord, CallRecord, EventRecord, MANIFEST, Manifest, NodeRecord, Outcome, Reader, SummaryRecord,
+    Table, TimelineRecord,
 };
 use std::collections::BTreeMap;
 use std::fs::{self, File};
