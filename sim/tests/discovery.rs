@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use edge_faas_core::results::{
-    MemoryFolder, MemoryScratch, PhasePlan, RepetitionPlan, RepetitionWriter, RunContext, RunWriter,
-    Source,
+    MemoryFolder, MemoryScratch, PhasePlan, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
 };
 use edge_faas_core::scenario::{Loader, Scenario};
 use edge_faas_core::time::Time;
@@ -85,7 +84,8 @@ duration = "20s"
 const CALLS: &str = r#"anycall = { rate = "10/s", request = "2KiB", response = "8KiB", deadline = "30s" }"#;
 
 fn run(text: &str) -> Run {
-    let loaded = Scenario::load("d.toml", &Text(text.to_owned()), &[]).unwrap_or_else(|error| panic!("{error}"));
+    let loaded =
+        Scenario::load("d.toml", &Text(text.to_owned()), &[]).unwrap_or_else(|error| panic!("{error}"));
     let scenario = &loaded.variants[0].scenario;
     let inputs = Inputs::read(scenario).unwrap();
     let context = RunContext {
@@ -219,7 +219,10 @@ fn both_bodies_pass_through_the_gateway() {
     let bytes = |row: &Row, column: &str| row[column].parse::<u64>().unwrap();
     let all: u64 = nodes.iter().map(|row| bytes(row, "calls_bytes_out")).sum();
     let gateway = bytes(&nodes[0], "calls_bytes_out");
-    assert!(gateway as f64 > 0.4 * all as f64, "it sends every request on and every answer back: {gateway} of {all}");
+    assert!(
+        gateway as f64 > 0.4 * all as f64,
+        "it sends every request on and every answer back: {gateway} of {all}"
+    );
     let rows = run.rows("calls.csv");
     let routed: Vec<&Row> =
         rows.iter().filter(|row| row["entry"] != "node-0" && row["provider"] != "node-0").collect();
@@ -253,7 +256,10 @@ fn a_dead_gateway_takes_every_call_with_it_and_a_dead_node_of_the_dht_does_not()
             } else if at < 7_500_000 {
                 assert!(ok, "{row:?}");
             } else {
-                assert!(ok || ["unknown", "unreachable", "entry_lost"].contains(&row["outcome"].as_str()), "{row:?}");
+                assert!(
+                    ok || ["unknown", "unreachable", "entry_lost"].contains(&row["outcome"].as_str()),
+                    "{row:?}"
+                );
             }
         }
         let outcomes = central.outcomes();
@@ -287,7 +293,8 @@ fn a_manycall_runs_at_the_gateway() {
     }
     for fault in ["kill = { nodes = [0] }", "power_off = { nodes = [0] }", "partition = { nodes = [0] }"] {
         // It must end, whatever happens to the gateway.
-        let more = format!("{more}\n[[fault]]\nat = \"4050ms\"\n{fault}\n").replace(", deadline = \"20s\"", "");
+        let more =
+            format!("{more}\n[[fault]]\nat = \"4050ms\"\n{fault}\n").replace(", deadline = \"20s\"", "");
         let run = run(&text(KINDS[1], 20, &more));
         let outcomes = run.outcomes();
         assert_eq!(outcomes.values().sum::<usize>(), 300, "{fault}: {outcomes:?}");
@@ -321,7 +328,9 @@ fn churn_and_partitions_leave_no_kind_hanging() {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     for kind in KINDS {
-        let more = format!("{CALLS}\n[churn]\nsession = {{ exponential = \"1min\" }}\ngap = {{ exponential = \"10s\" }}\n");
+        let more = format!(
+            "{CALLS}\n[churn]\nsession = {{ exponential = \"1min\" }}\ngap = {{ exponential = \"10s\" }}\n"
+        );
         let text = text(kind, 30, &more);
         assert_eq!(run(&text).hash, run(&text).hash, "{kind}");
     }

@@ -71,7 +71,7 @@ impl Router {
             AttemptEvent::Sent => {
                 if attempt.sent.is_none() {
                     attempt.sent = Some(env.now);
-                    health.connected(env.now);
+                    health.connected(attempt.start, env.now);
                 }
             }
             AttemptEvent::Accepted { capacity } => {

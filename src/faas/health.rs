@@ -40,8 +40,8 @@ pub(super) struct Health {
     pub(super) explored: bool,
     /// The last sign of life, or the moment since when one is expected.
     quiet_since: Time,
-    /// It has given a sign of life.
-    heard: bool,
+    /// None of the attempts there has been sent yet: perhaps it is being dialled.
+    dialling: bool,
     /// How long its first connection took; zero if that is not known.
     handshake: Duration,
     /// Probes since `quiet_since`.
@@ -67,7 +67,7 @@ impl Health {
             dead: false,
             explored: false,
             quiet_since: Time::MIN,
-            heard: false,
+            dialling: false,
             handshake: Duration::ZERO,
             misses: 0,
             watch: None,
@@ -100,7 +100,6 @@ impl Health {
     /// A message came from it.
     pub(super) fn alive(&mut self, now: Time) {
         self.quiet_since = now;
-        self.heard = true;
         self.misses = 0;
     }
 
@@ -109,15 +108,17 @@ impl Health {
         if self.outstanding == 0 {
             self.quiet_since = now;
             self.misses = 0;
+            self.dialling = true;
         }
         self.outstanding += 1;
     }
 
-    /// The connection stands. For a peer never heard of, the handshake is its first sign of life, and the time it took
-    /// a bound on the round trip.
-    pub(super) fn connected(&mut self, now: Time) {
-        if !self.heard {
-            self.handshake = now.since(self.quiet_since);
+    /// An attempt that began at `start` was sent. If that took a handshake, it is a sign of life, and the time it took a
+    /// bound on the round trip.
+    pub(super) fn connected(&mut self, start: Time, now: Time) {
+        self.dialling = false;
+        if now > start {
+            self.handshake = now.since(start);
             self.alive(now);
         }
     }
@@ -197,9 +198,10 @@ impl Health {
                 let timeout = smoothed + self.deviation.saturating_mul(4);
                 timeout.clamp(limit, limit.saturating_mul(MAX_PATIENCE))
             }
-            None if !self.heard => limit.saturating_mul(DIAL_PATIENCE),
+            None if self.dialling => limit,
             None => self.handshake.clamp(limit, limit.saturating_mul(MAX_PATIENCE)),
         };
+        let patience = if self.dialling { patience.saturating_mul(DIAL_PATIENCE) } else { patience };
         let end = self.quiet_since.saturating_add(interval).saturating_add(patience);
         if now >= end {
             return Watch::Dead;
@@ -304,7 +306,7 @@ impl HealthTable {
             fresh.references = health.references;
             fresh.outstanding = health.outstanding;
             fresh.quiet_since = health.quiet_since;
-            fresh.heard = health.heard && health.outstanding > 0;
+            fresh.dialling = health.dialling;
             fresh.misses = health.misses;
             fresh.watch = health.watch;
             *health = fresh;
@@ -356,6 +358,7 @@ mod tests {
         let mut health = Health::new(PeerHandle::new(1));
         health.alive(ms(0));
         health.begin(ms(0));
+        health.connected(ms(0), ms(0));
         assert_eq!(health.watch(ms(100), INTERVAL, 4), Watch::Sleep(ms(250)));
         for probe in 1..=4 {
             assert!(!health.silent(4));
@@ -379,7 +382,7 @@ mod tests {
     fn a_peer_just_connected_has_as_long_as_the_handshake_took() {
         let mut health = Health::new(PeerHandle::new(1));
         health.begin(ms(0));
-        health.connected(ms(3_000));
+        health.connected(ms(0), ms(3_000));
         assert!(matches!(health.watch(ms(5_900), INTERVAL, 4), Watch::Probe(_)));
         assert_eq!(health.watch(ms(6_250), INTERVAL, 4), Watch::Dead);
     }

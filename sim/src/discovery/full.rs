@@ -192,8 +192,7 @@ impl Engine<'_> {
         // Each draw may hit somebody who is left out, and is then repeated; a block holds two draws.
         let draws = fanout.saturating_mul(4);
         let block = told.wrapping_mul(draws / 2 + 1);
-        let mut stream =
-            self.draws.stream_at(purpose::DISCOVERY, self.population.identity(node), block);
+        let mut stream = self.draws.stream_at(purpose::DISCOVERY, self.population.identity(node), block);
         let mut chosen: Vec<u32> = Vec::with_capacity(fanout as usize);
         for _ in 0..draws {
             if chosen.len() >= fanout as usize {

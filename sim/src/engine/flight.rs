@@ -236,6 +236,9 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let (entry, provider, sent) = (flight.entry, flight.provider, flight.sent);
         match step {
+            Step::Begin => self.relay_begins(id),
+            // Cancelled before it was there: what follows of it is void.
+            Step::Ready | Step::Arrived if flight.failure.is_some() => {}
             // Cancelled before it was there: what follows of it is void.
             Step::Begin | Step::Ready | Step::Arrived if flight.failure.is_some() => {}
             Step::Begin => self.relay_begins(id),

@@ -114,7 +114,9 @@ impl Engine<'_> {
             lookup: report.map_or(Duration::ZERO, |report| report.lookup),
             dispatch: report.map_or(Duration::ZERO, |report| report.dispatch),
             retry: report.map_or(Duration::ZERO, |report| report.retry),
-            connect: answer.map(|answer| answer.connect),
+            connect: answer.map(|answer| {
+                answer.connect + state.relayed.as_ref().map_or(Duration::ZERO, |relayed| relayed.connect)
+            }),
             queue: timing.map(|timing| timing.queue),
             cold: timing.map(|timing| timing.cold),
             exec: timing.map(|timing| timing.exec),

@@ -3,7 +3,7 @@
 //!
 //! Both bodies pass through the gateway: they take time and bytes on its links and its processor's time for passing
 //! them on. What the gateway's node reports of look-up, dispatch and retries is the call's; the time on the way to
-//! the gateway and back is network. A call that cannot leave is `unreachable` (the gateway refuses) or a `timeout`
+//! the gateway and back is network, that of dialling it connect. A call that cannot leave is `unreachable` (the gateway refuses) or a `timeout`
 //! (silence); one that has left when the gateway dies is `unknown`. An entry notices a reset as soon as it arrives,
 //! and silence as a node notices it of a provider: after `probe_interval` times `probe_misses` (the transport's own
 //! keep-alives, which cost nothing here).
@@ -38,6 +38,8 @@ pub(super) struct RelayedCall {
     map: Option<MapId>,
     /// The request has reached the gateway.
     arrived: bool,
+    /// How long the entry dialled the gateway.
+    pub(super) connect: Duration,
     /// How it ended there.
     report: Option<Box<CallReport>>,
 }
@@ -76,12 +78,24 @@ impl Engine<'_> {
     }
 
     /// Prepares a call for its way to the gateway.
-    pub(super) fn relay_call(&mut self, entry: u32, gateway: u32, call: Call, map: Option<MapId>) -> FlightId {
+    pub(super) fn relay_call(
+        &mut self,
+        entry: u32,
+        gateway: u32,
+        call: Call,
+        map: Option<MapId>,
+    ) -> FlightId {
         let (number, deadline) = (call.id.0, call.deadline);
         let id = self.relay(entry, gateway, number, call.function.0, Relay::Call);
         if let Some(state) = self.workload.calls.get_mut(&number) {
-            state.relayed =
-                Some(Box::new(RelayedCall { flight: id, call, map, arrived: false, report: None }));
+            state.relayed = Some(Box::new(RelayedCall {
+                flight: id,
+                call,
+                map,
+                arrived: false,
+                connect: Duration::ZERO,
+                report: None,
+            }));
         }
         if deadline < Time::MAX {
             self.queue.push(deadline.max(self.now), Event::Flight(id, Step::Deadline));
@@ -104,6 +118,7 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let (gateway, call, relay, function) =
             (flight.provider, flight.call, flight.relay, FunctionHandle(flight.function));
+        let connect = flight.connect;
         self.charge_forward(gateway);
         let local = self.capacity(self.population.number(gateway), function);
         if let Some(Relay::Map(map)) = relay {
@@ -114,10 +129,12 @@ impl Engine<'_> {
             self.later(gateway, Input::Map(Box::new(map)));
             return;
         }
-        let Some(relayed) = self.workload.calls.get_mut(&call).and_then(|state| state.relayed.as_mut()) else {
+        let Some(relayed) = self.workload.calls.get_mut(&call).and_then(|state| state.relayed.as_mut())
+        else {
             return;
         };
         relayed.arrived = true;
+        relayed.connect = connect;
         let (call, map) = (Box::new(Call { local, ..relayed.call.clone() }), relayed.map);
         match map {
             Some(map) => {
@@ -156,7 +173,8 @@ impl Engine<'_> {
     /// the report comes back.
     pub(super) fn relay_back(&mut self, report: Box<CallReport>) -> Option<Box<CallReport>> {
         let call = report.call.0;
-        let Some(relayed) = self.workload.calls.get_mut(&call).and_then(|state| state.relayed.as_mut()) else {
+        let Some(relayed) = self.workload.calls.get_mut(&call).and_then(|state| state.relayed.as_mut())
+        else {
             return Some(report);
         };
         let id = relayed.flight;
@@ -203,13 +221,7 @@ impl Engine<'_> {
     }
 
     /// The entry knows that it will have no answer.
-    pub(super) fn relay_failed(
-        &mut self,
-        relay: Relay,
-        call: u64,
-        reason: AttemptFailure,
-        started: Started,
-    ) {
+    pub(super) fn relay_failed(&mut self, relay: Relay, call: u64, reason: AttemptFailure, started: Started) {
         let (outcome, error) = match (reason, started) {
             (AttemptFailure::Dial, _) => (Outcome::Unreachable, "the gateway cannot be reached"),
             (AttemptFailure::Timeout, Started::No) => (Outcome::Timeout, "the gateway does not answer"),

@@ -44,13 +44,13 @@ impl Engine<'_> {
             .collect();
         let servers: Vec<u32> =
             up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
-        let k = self.config.kad.k;
+        let (k, near) = (self.config.kad.k, self.config.kad.k.saturating_sub(self.config.kad.alpha));
         let mut tables = Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k) };
         let kademlia = self.discovery.is_kademlia();
         for handle in &up {
             self.set_up(*handle);
             if kademlia {
-                self.settle_table(*handle, &servers, k, &mut tables);
+                self.settle_table(*handle, &servers, k, near, &mut tables);
             }
         }
         for function in 0..if kademlia { self.hosts.len() } else { 0 } {
@@ -70,8 +70,12 @@ impl Engine<'_> {
         debug_assert!(self.now == now, "a settled start takes no time");
     }
 
-    /// Bucket by bucket: all servers that belong in it, or k of them drawn uniformly.
-    fn settle_table(&mut self, handle: u32, servers: &[u32], k: usize, tables: &mut Tables) {
+    /// Bucket by bucket: all servers that belong in it, or k of them.
+    ///
+    /// Which k matters. A node fills a far bucket by the look-up that joining sends there: it meets α peers on the way,
+    /// anywhere in the bucket, and then the neighbours of the target; what it knows it keeps. Buckets of k drawn uniformly would
+    /// make look-ups a seventh shorter than those of networks that joined (measured at 1,000 and 10,000 nodes).
+    fn settle_table(&mut self, handle: u32, servers: &[u32], k: usize, near: usize, tables: &mut Tables) {
         let me = PeerHandle::new(handle);
         let keys = &self.population.keys;
         let prefix = keys.prefix(me);
@@ -92,12 +96,18 @@ impl Engine<'_> {
             if other.len() <= k {
                 tables.peers.extend(other.iter().map(|peer| PeerHandle::new(*peer)));
             } else {
-                // Floyd's sampling of k out of n (Bentley and Floyd, CACM 30, 1987).
+                // The neighbours of the point that the joining look-up of this bucket went to …
+                let pivot = stream.below(other.len() as u64) as usize;
+                let first = pivot.saturating_sub(near / 2).min(other.len() - near);
+                tables.peers.extend(other[first..first + near].iter().map(|peer| PeerHandle::new(*peer)));
+                // … and who was met on the way: any of the others, by Floyd's sampling (Bentley and Floyd, CACM 30, 1987).
+                let (rest, others) = (k - near, other.len() - near);
                 tables.picked.clear();
-                for j in other.len() - k..other.len() {
+                for j in others - rest..others {
                     let at = stream.below(j as u64 + 1) as usize;
                     let at = if tables.picked.contains(&at) { j } else { at };
                     tables.picked.push(at);
+                    let at = if at < first { at } else { at + near };
                     tables.peers.push(PeerHandle::new(other[at]));
                 }
             }

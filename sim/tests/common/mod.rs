@@ -155,7 +155,7 @@ impl Run {
         fs::read(self.folder.join(name)).unwrap()
     }
 
-    fn reader(&self, table: Table) -> Reader<BufReader<File>> {
+    pub fn reader(&self, table: Table) -> Reader<BufReader<File>> {
         let file = File::open(self.folder.join(table.file_name())).unwrap();
         Reader::new(table, BufReader::new(file)).unwrap()
     }
