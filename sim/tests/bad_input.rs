@@ -99,9 +99,9 @@ fn mistakes_in_a_matrix_are_said_with_its_line() {
         ("0 1\nx 0\n", &["m.txt:2", "x"]),
         ("0 1\nnan 0\n", &["m.txt", "row 2 column 1", "missing"]),
         ("0 inf\n1 0\n", &["m.txt", "row 1 column 2", "missing"]),
-        ("", &["m.txt", "empty"]),
+        ("", &["m.txt", "no values"]),
         ("\n\n", &["m.txt"]),
-        ("0 1e300\n1e300 0\n", &["m.txt:1", "1e300"]),
+        ("0 1e300\n1e300 0\n", &["m.txt:1:2", "1e300"]),
     ] {
         says(&refused(&scenario, &[("m.txt", matrix)]), words);
     }
