@@ -1,6 +1,9 @@
 //! Mistakes in what the program is given: one message that says where and what would be right, exit code 2, nothing
 //! written.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{run, run_with, scenarios, sim};

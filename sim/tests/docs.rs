@@ -1,6 +1,9 @@
 //! The README against what it talks about: its commands are understood, what it names exists, and its results are those
 //! of the scenario as it stands.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 use clap::Command;
 use edge_faas_core::results::{LATENCY_LOG, MANIFEST, Manifest, Table, run_id};
 use edge_faas_core::scenario::{Loader, Scenario};

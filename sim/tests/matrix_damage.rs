@@ -1,5 +1,8 @@
 //! Files of measured latencies, made up and damaged: read or refused, never a panic.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../fuzz/bodies/latency_matrix.rs"]
 mod body;
 

@@ -1,5 +1,8 @@
 //! What a call spends on the network is what the scenario's network says.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{CONNECT, Call, NETWORK, run};

@@ -1,5 +1,8 @@
 //! Every scenario that ships is valid, and the small ones run.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{check_items, run_shipped, scenarios, sim, success};
