@@ -1,5 +1,7 @@
 //! The files of a run agree with each other and with the schedule.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Call, EXEC, Run, check_items, run};

@@ -1,6 +1,8 @@
 //! Mistakes in what the program is given: one message that says where and what would be right, exit code 2, nothing
 //! written.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{run, run_with, scenarios, sim};

@@ -1,5 +1,7 @@
 //! Odd scenarios: each ends, each call has one row, nothing overflows.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Call, check_items, outcomes, run};

@@ -1,5 +1,7 @@
 //! What goes wrong is survived: crashes, silence, partitions, runtimes that are down, nodes that misbehave.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Call, Run, check_items, outcomes, run, success};

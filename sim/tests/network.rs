@@ -1,5 +1,7 @@
 //! What a call spends on the network is what the scenario's network says.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{CONNECT, Call, NETWORK, run};

@@ -1,5 +1,7 @@
 //! How well a manycall's items, and calls that one site has no room for, are spread.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Call, check_items, run, run_shipped};

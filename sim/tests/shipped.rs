@@ -1,5 +1,7 @@
 //! Every scenario that ships is valid, and the small ones run.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{check_items, run_shipped, scenarios, sim, success};

@@ -1,7 +1,7 @@
 //! Runs of the program into folders that go away, and their rows.
 
 // Every test file has this module, and none uses all of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use assert_cmd::Command;
 use edge_faas_core::results::{
