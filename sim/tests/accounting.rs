@@ -1,6 +1,5 @@
 //! The files of a run agree with each other and with the schedule.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

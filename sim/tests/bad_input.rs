@@ -1,7 +1,6 @@
 //! Mistakes in what the program is given: one message that says where and what would be right, exit code 2, nothing
 //! written.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,6 +1,5 @@
 //! Odd scenarios: each ends, each call has one row, nothing overflows.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

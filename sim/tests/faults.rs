@@ -1,6 +1,5 @@
 //! What goes wrong is survived: crashes, silence, partitions, runtimes that are down, nodes that misbehave.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

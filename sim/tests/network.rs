@@ -1,6 +1,5 @@
 //! What a call spends on the network is what the scenario's network says.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,6 +1,5 @@
 //! How well a manycall's items, and calls that one site has no room for, are spread.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,6 +1,5 @@
 //! Every scenario that ships is valid, and the small ones run.
 
-// A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -114,10 +114,10 @@ impl Health {
     }
 
     /// An attempt that began at `start` was sent. If that took a handshake, it is a sign of life, and the time it took a
-    /// bound on the round trip.
+    /// bound on the round trip. What is sent while others are in flight there took none: were it a sign of life, a
+    /// dead peer would live as long as it gets calls.
     pub(super) fn connected(&mut self, start: Time, now: Time) {
-        self.dialling = false;
-        if now > start {
+        if std::mem::take(&mut self.dialling) && now > start {
             self.handshake = now.since(start);
             self.alive(now);
         }
@@ -385,6 +385,23 @@ mod tests {
         health.connected(ms(0), ms(3_000));
         assert!(matches!(health.watch(ms(5_900), INTERVAL, 4), Watch::Probe(_)));
         assert_eq!(health.watch(ms(6_250), INTERVAL, 4), Watch::Dead);
+    }
+
+    #[test]
+    fn what_is_sent_to_a_dead_peer_is_no_sign_of_its_life() {
+        let mut health = Health::new(PeerHandle::new(1));
+        health.sample(Duration::from_millis(20));
+        for call in 0..125 {
+            // A call every 10 ms, which leaves 60 µs after it began: its processor takes that long.
+            let start = ms(10 * call);
+            health.begin(start);
+            health.connected(start, start + Duration::from_micros(60));
+            if call % 25 == 0 {
+                health.watch(start + Duration::from_millis(1), INTERVAL, 4);
+            }
+        }
+        assert!(health.silent(4));
+        assert_eq!(health.watch(ms(1_252), INTERVAL, 4), Watch::Dead);
     }
 
     #[test]

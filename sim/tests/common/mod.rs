@@ -3,7 +3,7 @@
 // A test that cannot read what it made has failed: the panic says where.
 #![allow(clippy::unwrap_used)]
 // Every test file has this module, and none uses all of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use assert_cmd::Command;
 use edge_faas_core::results::{

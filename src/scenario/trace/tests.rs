@@ -188,7 +188,7 @@ fn the_published_examples_are_read() {
         assert_eq!((durations.rows.len(), memory.rows.len()), (4, 4));
         let medians: Vec<f64> =
             trace.functions.iter().map(|f| durations.of(&f.id).unwrap().law.quantile(0.5)).collect();
-        assert_eq!(medians, [0.099, 0.5, 0.249, 0.124].map(|s: f64| s));
+        assert_eq!(medians, [0.1, 0.5, 0.25, 0.125]);
     }
     if let Some(file) = data("azure2021-30.csv") {
         let trace = read_recorded(file, 1.0).unwrap();
