@@ -1,7 +1,5 @@
 //! Runs of the program into folders that go away, and their rows.
 
-// A test that cannot read what it made has failed: the panic says where.
-#![allow(clippy::unwrap_used)]
 // Every test file has this module, and none uses all of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
