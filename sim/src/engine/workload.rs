@@ -51,6 +51,33 @@ pub(crate) struct CallState {
     pub(crate) end: Option<End>,
 }
 
+impl CallState {
+    /// A call, or an item of the manycall `scheduled`, that asks `demand` of the function and has not been taken yet.
+    fn new(scheduled: &ScheduledCall, node: u32, policy: &'static str, demand: schedule::Demand) -> Self {
+        CallState {
+            phase: scheduled.id.phase,
+            function: scheduled.function,
+            entry: scheduled.entry,
+            node,
+            policy,
+            at: scheduled.at,
+            sent: None,
+            work: demand,
+            key: scheduled.key,
+            map: None,
+            id: scheduled.id,
+            messages: 0,
+            attempts: 0,
+            executions: 0,
+            wasted: Duration::ZERO,
+            flights: 0,
+            answer: None,
+            relayed: None,
+            end: None,
+        }
+    }
+}
+
 /// The answer that reached the entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
@@ -298,33 +325,13 @@ impl Engine<'_> {
     }
 
     fn begin_call(&mut self, call: ScheduledCall, number: u64, node: u32, policy: AnycallPolicy) {
-        let mut state = CallState {
-            phase: call.id.phase,
-            function: call.function,
-            entry: call.entry,
-            node,
-            policy: policy.name(),
-            at: call.at,
-            sent: Some(self.now),
-            work: call.demand,
-            key: call.key,
-            map: None,
-            id: call.id,
-            messages: 0,
-            attempts: 0,
-            executions: 0,
-            wasted: Duration::ZERO,
-            flights: 0,
-            answer: None,
-            relayed: None,
-            end: None,
-        };
+        let mut state = CallState::new(&call, node, policy.name(), call.demand);
         if !self.nodes[node as usize].is_up() {
-            state.sent = None;
             self.workload.calls.insert(number, state);
             self.end_call(number, Outcome::EntryDown, None, "the entry node is down");
             return;
         }
+        state.sent = Some(self.now);
         self.workload.calls.insert(number, state);
         let deadline = call.deadline.map_or(Time::MAX, |deadline| call.at.saturating_add(deadline));
         let function = FunctionHandle(call.function);
@@ -428,27 +435,12 @@ impl Engine<'_> {
             let deadline =
                 scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
             let state = CallState {
-                phase: scheduled.id.phase,
-                function: scheduled.function,
-                entry: scheduled.entry,
-                node: entry,
-                policy: policy.name(),
-                at: scheduled.at,
                 sent: relayed.is_none().then_some(self.now),
-                work,
                 key: CallKey(
                     scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
                 ),
                 map: Some((map.0, item)),
-                id: scheduled.id,
-                messages: 0,
-                attempts: 0,
-                executions: 0,
-                wasted: Duration::ZERO,
-                flights: 0,
-                answer: None,
-                relayed: None,
-                end: None,
+                ..CallState::new(&scheduled, entry, policy.name(), work)
             };
             self.workload.calls.insert(number, state);
             let function = FunctionHandle(scheduled.function);
@@ -487,35 +479,12 @@ impl Engine<'_> {
         };
         for item in rest {
             let work = self.workload.schedule.item(&scheduled, item);
-            let state = CallState {
-                phase: scheduled.id.phase,
-                function: scheduled.function,
-                entry: scheduled.entry,
-                node,
-                policy: policy.name(),
-                at: scheduled.at,
-                sent: None,
-                work,
-                key: scheduled.key,
-                map: Some((map, item)),
-                id: scheduled.id,
-                messages: 0,
-                attempts: 0,
-                executions: 0,
-                wasted: Duration::ZERO,
-                flights: 0,
-                answer: None,
-                relayed: None,
-                end: None,
-            };
+            let state =
+                CallState { map: Some((map, item)), ..CallState::new(&scheduled, node, policy.name(), work) };
             let number = first + u64::from(item);
             self.workload.calls.insert(number, state);
             self.end_call(number, outcome, None, error);
         }
-    }
-
-    pub(crate) fn map_done(&mut self, _node: u32, _map: MapId) {
-        // Counted by its items: the last row closes it.
     }
 
     /// An answer has reached the entry.
