@@ -1,5 +1,6 @@
 //! 256-bit Kademlia keys, the XOR metric, and the handles that stand for peers and functions.
 
+use crate::prefetch;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -179,6 +180,12 @@ impl KeyTable {
     /// The 64 most significant bits of a peer's key.
     pub fn prefix(&self, handle: PeerHandle) -> u64 {
         self.prefixes[handle.index()]
+    }
+
+    /// Asks the processor for what [`KeyTable::prefix`] of this peer will need.
+    #[inline]
+    pub fn prefetch(&self, handle: PeerHandle) {
+        prefetch::element(&self.prefixes, handle.index());
     }
 
     /// Number of handles given out.

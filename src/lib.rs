@@ -106,6 +106,7 @@ pub mod io;
 pub mod kad;
 pub mod key;
 pub mod peer;
+pub mod prefetch;
 #[cfg(feature = "results")]
 pub mod results;
 #[cfg(feature = "scenario")]

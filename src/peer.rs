@@ -4,7 +4,8 @@ use crate::context::Context;
 use crate::faas::{self, Faas};
 use crate::io::{Input, Output};
 use crate::kad::{self, Kad};
-use crate::key::PeerHandle;
+use crate::key::{KeyTable, PeerHandle};
+use crate::prefetch::{Coming, Step};
 use crate::time::Time;
 
 /// One node. It owns neither queue nor clock nor sockets; see the [crate's documentation](crate) for the rule by
@@ -14,7 +15,8 @@ pub struct Peer {
     kad: Kad,
     // Most nodes of a large network never see a call.
     faas: Option<Box<Faas>>,
-    me: PeerHandle,
+    /// The earliest deadline of `faas`, so that a message of Kademlia's does not have to go and look.
+    faas_next: Option<(Time, faas::Timer)>,
 }
 
 /// Why a node wants to be woken.
@@ -38,12 +40,12 @@ pub struct Wakeup {
 impl Peer {
     /// A node that knows nobody and hosts nothing.
     pub fn new(me: PeerHandle) -> Self {
-        Peer { kad: Kad::new(me), faas: None, me }
+        Peer { kad: Kad::new(me), faas: None, faas_next: None }
     }
 
     /// The node's own handle.
     pub fn me(&self) -> PeerHandle {
-        self.me
+        self.kad.me()
     }
 
     /// The Kademlia part, to look at.
@@ -72,6 +74,8 @@ impl Peer {
     ///
     /// Nothing that comes from the network can make it panic; handles must be ones that the driver gave out.
     pub fn handle(&mut self, cx: &mut Context<'_>, now: Time, input: Input) {
+        let of_kad =
+            matches!(input, Input::KadRequest { .. } | Input::KadResponse { .. } | Input::KadFailed { .. });
         match input {
             Input::Join { bootstrap } => self.kad.join(cx, now, bootstrap),
             Input::KadRequest { from, server, reply, request } => {
@@ -105,16 +109,20 @@ impl Peer {
             }
             other => self.handle_call(cx, now, other),
         }
+        if of_kad && cx.out.kad_events.is_empty() {
+            return;
+        }
         while let Some(event) = cx.out.kad_events.pop_front() {
             if let Some(faas) = &mut self.faas {
                 faas.on_kad_event(cx, now, &mut self.kad, event);
             }
         }
+        self.faas_next = self.faas.as_ref().and_then(|faas| faas.next_timeout());
     }
 
     /// The inputs of the call-routing part.
     fn handle_call(&mut self, cx: &mut Context<'_>, now: Time, input: Input) {
-        let me = self.me;
+        let me = self.kad.me();
         let faas = self.faas.get_or_insert_with(|| Box::new(Faas::new(me)));
         let kad = &mut self.kad;
         match input {
@@ -138,6 +146,14 @@ impl Peer {
         }
     }
 
+    /// Asks the processor for the memory that a message will need once it is an input: a hint, and at most a few
+    /// instructions. The steps come in their order, each some inputs after the one before; before the first, the
+    /// driver asks for the `Peer` itself.
+    #[inline]
+    pub fn prefetch(&self, step: Step, coming: Coming<'_>, peers: &KeyTable) {
+        self.kad.prefetch(step, coming, peers);
+    }
+
     /// The next output of the last input, in order; `None` when all are drained.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Option<Output> {
         cx.out.queue.pop_front()
@@ -146,11 +162,7 @@ impl Peer {
     /// When to call [`Peer::handle`] with [`Input::Timeout`] at the latest, and why. Cheap.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let kad = self.kad.next_timeout().map(|(at, timer)| Wakeup { at, timer: Timer::Kad(timer) });
-        let faas = self
-            .faas
-            .as_ref()
-            .and_then(|faas| faas.next_timeout())
-            .map(|(at, timer)| Wakeup { at, timer: Timer::Faas(timer) });
+        let faas = self.faas_next.map(|(at, timer)| Wakeup { at, timer: Timer::Faas(timer) });
         match (kad, faas) {
             (Some(kad), Some(faas)) => Some(if faas.at < kad.at { faas } else { kad }),
             (kad, faas) => kad.or(faas),

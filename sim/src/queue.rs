@@ -167,6 +167,13 @@ impl<E: Copy> EventQueue<E> {
         Some(Time::from_nanos(self.origin + at as i64))
     }
 
+    /// The event that is about `ahead` events away, 0 the next, as far as that is known without looking far: a hint.
+    #[inline]
+    pub fn upcoming(&self, ahead: usize) -> Option<&E> {
+        let at = self.current.len().checked_sub(ahead + 1)?;
+        self.current.get(at).map(|entry| &entry.event)
+    }
+
     /// Takes the next event.
     pub fn pop(&mut self) -> Option<(Time, E)> {
         if !self.advance() {

@@ -6,8 +6,10 @@ use super::message::{Record, Request, Target};
 use super::{Event, LookupId, Pool};
 use crate::context::Context;
 use crate::io::{Exchange, LookupPurpose, Output};
-use crate::key::PeerHandle;
+use crate::key::{KeyTable, PeerHandle};
+use crate::prefetch::{self, Coming, Step};
 use crate::time::Time;
+use smallvec::SmallVec;
 
 /// Bits of an exchange that hold the look-up's slot.
 const SLOT_BITS: u32 = 12;
@@ -21,8 +23,8 @@ const ONE_WAY: usize = SHARED_SLOT + 2;
 /// Look-ups and other requests in progress.
 #[derive(Debug, Default)]
 pub(super) struct Active {
-    #[allow(clippy::vec_box, reason = "they move between nodes and the pool")]
-    pub(super) lookups: Vec<Option<Box<Lookup>>>,
+    // Few nodes have more at once, and each step less on the way to a look-up is a memory access less.
+    pub(super) lookups: SmallVec<[Option<Box<Lookup>>; 4]>,
     pub(super) singles: Vec<Open>,
 }
 
@@ -138,6 +140,41 @@ impl Kad {
             }
         }
         cx.emit(Output::LookupDone(report));
+    }
+
+    /// See [`crate::peer::Peer::prefetch`].
+    #[inline]
+    pub(crate) fn prefetch(&self, step: Step, coming: Coming<'_>, peers: &KeyTable) {
+        match (coming, step) {
+            (Coming::Request { from, target }, Step::Second) => {
+                self.table.prefetch(self.me, from, target, peers);
+                if let Some(store) = &self.store {
+                    prefetch::line(&**store);
+                }
+            }
+            (Coming::Response { from, .. }, Step::Second) => {
+                self.table.prefetch(self.me, from, None, peers);
+                if let Some(active) = &self.active {
+                    prefetch::line(&**active);
+                }
+            }
+            (Coming::Response { exchange, .. }, Step::Third) => {
+                if let Some(lookup) = self.peek(exchange) {
+                    lookup.prefetch();
+                }
+            }
+            (Coming::Response { exchange, closer, .. }, Step::Fourth) => {
+                closer.iter().for_each(|peer| peers.prefetch(*peer));
+                if let Some(lookup) = self.peek(exchange) {
+                    lookup.prefetch_walk();
+                }
+            }
+            (Coming::Request { .. }, Step::Third | Step::Fourth) => {}
+        }
+    }
+
+    fn peek(&self, exchange: Exchange) -> Option<&Lookup> {
+        self.active.as_ref()?.lookups.get(slot_of(exchange))?.as_deref()
     }
 
     /// Sends a request that has no response.

@@ -82,6 +82,11 @@ impl Kad {
         self.client = true;
     }
 
+    /// The node's own handle.
+    pub fn me(&self) -> PeerHandle {
+        self.me
+    }
+
     /// The routing table, to look at.
     pub fn table(&self) -> &Table {
         &self.table

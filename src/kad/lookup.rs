@@ -7,6 +7,7 @@ use super::wire;
 use crate::context::Context;
 use crate::io::{Exchange, Failure, LookupOutcome, LookupPurpose, LookupReport, Output};
 use crate::key::{FunctionHandle, Key, PeerHandle};
+use crate::prefetch;
 use crate::time::Time;
 use smallvec::SmallVec;
 
@@ -91,7 +92,7 @@ pub(super) struct Lookup {
     contacts: Vec<(PeerHandle, Contact)>,
     turn: usize,
     /// In the order they were sent, so by deadline.
-    open: Vec<Open>,
+    open: SmallVec<[Open; 8]>,
     /// By handle.
     pub(super) providers: Vec<PeerHandle>,
     holders: Vec<Holder>,
@@ -117,7 +118,7 @@ impl Default for Lookup {
             walks: SmallVec::new(),
             contacts: Vec::new(),
             turn: 0,
-            open: Vec::new(),
+            open: SmallVec::new(),
             providers: Vec::new(),
             holders: Vec::new(),
         }
@@ -173,6 +174,20 @@ impl Lookup {
         for walk in &mut self.walks {
             walk.merge(&self.target.key, list, me, 1, limits, cx.peers);
         }
+    }
+
+    /// Asks the processor for what a response needs of it.
+    pub(super) fn prefetch(&self) {
+        prefetch::line(&self.open);
+        prefetch::line(&self.walks);
+        prefetch::line(&self.goal);
+        prefetch::line(&self.target);
+        prefetch::line(&self.bytes);
+    }
+
+    /// The same of what lies deeper in it.
+    pub(super) fn prefetch_walk(&self) {
+        self.walks.first().into_iter().for_each(Walk::prefetch);
     }
 
     /// The earliest deadline of a request in flight.

@@ -2,6 +2,7 @@
 
 use super::message::Peers;
 use crate::key::{Key, KeyTable, PeerHandle};
+use crate::prefetch;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -145,6 +146,24 @@ impl Table {
     /// True if `peer` is in the table, stale or not.
     pub fn contains(&self, me: PeerHandle, peer: PeerHandle, peers: &KeyTable) -> bool {
         self.find(me, peer, peers).is_some()
+    }
+
+    /// Asks the processor for the entries that a message of `from`'s will need, and those closest to `target`.
+    #[inline]
+    pub(crate) fn prefetch(&self, me: PeerHandle, from: PeerHandle, target: Option<&Key>, peers: &KeyTable) {
+        /// Entries in a cache line.
+        const LINE: usize = 64 / size_of::<u32>();
+        let own = peers.prefix(me);
+        let ask = |prefix: u64, lines: usize| {
+            let start = self.range((own ^ prefix).leading_zeros() as usize).start;
+            for line in 0..lines {
+                prefetch::element(&self.entries, start + line * LINE);
+            }
+        };
+        ask(peers.prefix(from), 2);
+        if let Some(target) = target {
+            ask(target.prefix(), 3);
+        }
     }
 
     /// Up to `n` live entries closest to `target`, in no particular order, `exclude` left out.

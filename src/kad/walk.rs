@@ -1,6 +1,8 @@
 //! One path of an iterative look-up towards a key.
 
 use crate::key::{Key, KeyTable, PeerHandle};
+use crate::prefetch;
+use smallvec::SmallVec;
 
 /// Candidates that have not failed are kept up to this many times k. A walk ends with the k closest of them, so what
 /// lies beyond can matter only after more than k closer ones have failed from then on; and those that answer in their
@@ -45,8 +47,8 @@ pub(super) enum Step {
 /// that did not fail have answered.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Closest first.
-    candidates: Vec<Candidate>,
+    /// Closest first. A little more than [`KEPT_PER_K`] times the usual k lie beside the look-up's other state.
+    candidates: SmallVec<[Candidate; 44]>,
     waiting: usize,
     failed: usize,
     /// Answers in a row without news.
@@ -68,6 +70,13 @@ impl Walk {
         self.failed = 0;
         self.idle = 0;
         self.finished = false;
+    }
+
+    /// Asks the processor for the candidates.
+    pub(super) fn prefetch(&self) {
+        for at in (0..self.candidates.len()).step_by(64 / size_of::<Candidate>()) {
+            prefetch::element(&self.candidates, at);
+        }
     }
 
     /// Adds candidates from `list`, `me` and known ones left out. Returns true if one of them is news: closer than
@@ -103,9 +112,12 @@ impl Walk {
             self.candidates.insert(at, Candidate { distance, peer: *peer, depth, state: State::New });
             news |= distance < range;
             while self.candidates.len() - self.failed > kept {
-                match self.candidates.pop_if(|last| last.state != State::Waiting) {
-                    None => break,
-                    Some(last) => self.failed -= usize::from(last.state == State::Failed),
+                match self.candidates.last() {
+                    Some(last) if last.state != State::Waiting => {
+                        self.failed -= usize::from(last.state == State::Failed);
+                        self.candidates.pop();
+                    }
+                    _ => break,
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! From a scenario to a repetition that is ready to run.
 
 use super::churn::Churn;
-use super::connections::Connections;
 use super::fault::Faults;
 use super::misbehave::Misbehaving;
-use super::node::{Node, Status};
+use super::node::Node;
+use super::parcels::Parcels;
 use super::population::Population;
 use super::record::Rows;
 use super::workload::Workload;
@@ -21,8 +21,7 @@ use edge_faas_core::context::{Config, FunctionTable, Outputs};
 use edge_faas_core::draws::{Distribution, DistributionError, Draws};
 use edge_faas_core::faas;
 use edge_faas_core::kad;
-use edge_faas_core::key::{FunctionHandle, PeerHandle};
-use edge_faas_core::peer::Peer;
+use edge_faas_core::key::FunctionHandle;
 use edge_faas_core::results::RepetitionWriter;
 use edge_faas_core::scenario::schedule::{self, Schedule, ScheduleError};
 use edge_faas_core::scenario::schema::{self, Scenario, Start};
@@ -253,24 +252,11 @@ impl<'s> Engine<'s> {
         let clients = scenario.kademlia.client_share;
         let nodes = (0..population.handles())
             .map(|handle| {
-                let number = u64::from(population.number(handle));
-                let mut peer = Peer::new(PeerHandle::new(handle));
+                let number = population.number(handle);
                 let server = !(clients > 0.0
-                    && population.number(handle) >= network.bootstrap
-                    && draws.stream(purpose::CLIENT, number).chance(clients));
-                if !server {
-                    peer.kad_mut().set_client();
-                }
-                Node {
-                    peer,
-                    connections: Connections::default(),
-                    wake: Time::MAX,
-                    cpu_free: origin,
-                    up_since: Time::MAX,
-                    sent: 0,
-                    status: Status::Silent,
-                    server,
-                }
+                    && number >= network.bootstrap
+                    && draws.stream(purpose::CLIENT, u64::from(number)).chance(clients));
+                Node::new(handle, number, server, origin)
             })
             .collect();
         let limits = Limits {
@@ -305,7 +291,7 @@ impl<'s> Engine<'s> {
             machines,
             hosts,
             counters,
-            parcels: slab::Slab::new(),
+            parcels: Parcels::default(),
             failures: slab::Slab::new(),
             flights: slab::Slab::new(),
             flight_generation: 0,

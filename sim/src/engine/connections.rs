@@ -1,5 +1,6 @@
 //! The connections of one node, as it sees them.
 
+use edge_faas_core::prefetch;
 use edge_faas_core::time::{Duration, Time};
 
 /// Which peers a node is connected to, and when something last passed.
@@ -65,8 +66,7 @@ impl Connections {
     /// Where `peer` is, or where it would be put; `None` in an empty table.
     fn find(&self, peer: u32) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        // Fibonacci hashing: the upper bits of the product are well mixed.
-        let mut at = (peer.wrapping_mul(0x9E37_79B9) >> 7) as usize & mask;
+        let mut at = self.home(peer);
         loop {
             let slot = self.slots[at];
             if slot == FREE || (slot >> 32) as u32 == peer {
@@ -74,6 +74,18 @@ impl Connections {
             }
             at = (at + 1) & mask;
         }
+    }
+
+    /// Asks the processor for the place of `peer`.
+    #[inline]
+    pub(crate) fn prefetch(&self, peer: u32) {
+        prefetch::element(&self.slots, self.home(peer));
+    }
+
+    /// Where the search for `peer` begins.
+    fn home(&self, peer: u32) -> usize {
+        // Fibonacci hashing: the upper bits of the product are well mixed.
+        (peer.wrapping_mul(0x9E37_79B9) >> 7) as usize & self.slots.len().wrapping_sub(1)
     }
 
     pub(crate) fn get(&self, peer: u32, clock: Clock) -> Connection {
@@ -94,7 +106,8 @@ impl Connections {
     /// Something passes at `at`, now or later: the connection is open until then and the idle time after.
     pub(crate) fn touch(&mut self, peer: u32, at: Time, clock: Clock) {
         let entry = u64::from(peer) << 32 | u64::from(tick(at));
-        if let Some(place) = self.find(peer)
+        let mut place = self.find(peer);
+        if let Some(place) = place
             && self.slots[place] != FREE
         {
             // The peer is the same, so the later tick is the larger number.
@@ -103,8 +116,9 @@ impl Connections {
         }
         if (self.used as usize + 1) * 4 > self.slots.len() * 3 {
             self.rebuild(clock);
+            place = self.find(peer);
         }
-        if let Some(place) = self.find(peer) {
+        if let Some(place) = place {
             self.slots[place] = entry;
             self.used += 1;
         }

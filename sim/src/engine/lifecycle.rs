@@ -1,11 +1,9 @@
 //! Nodes that come, go and come back.
 
-use super::connections::Connections;
-use super::node::Status;
+use super::node::{Node, Status};
 use super::{Engine, Event};
 use edge_faas_core::io::Input;
 use edge_faas_core::key::{FunctionHandle, PeerHandle};
-use edge_faas_core::peer::Peer;
 use edge_faas_core::time::Time;
 
 /// How a node goes.
@@ -123,28 +121,13 @@ impl Engine<'_> {
         } else {
             old
         };
-        let mut peer = Peer::new(PeerHandle::new(handle));
-        if !server {
-            peer.kad_mut().set_client();
-        }
+        let node = Node::new(handle, number, server, self.now);
         if fresh {
-            let node = super::node::Node {
-                peer,
-                connections: Connections::default(),
-                wake: Time::MAX,
-                cpu_free: self.now,
-                up_since: Time::MAX,
-                sent: 0,
-                status: Status::Silent,
-                server,
-            };
             self.nodes.push(node);
         } else {
-            let node = &mut self.nodes[handle as usize];
-            node.peer = peer;
-            node.connections = Connections::default();
-            node.wake = Time::MAX;
-            node.cpu_free = self.now;
+            let old = &mut self.nodes[handle as usize];
+            // Its messages go on being numbered, and whoever looks still sees how and since when it is away.
+            *old = Node { sent: old.sent, status: old.status, up_since: old.up_since, ..node };
         }
         if let Some(runtime) = self.machines[number as usize].runtime.as_mut() {
             runtime.executor.restart(self.now);

@@ -1,5 +1,6 @@
 //! Nodes that break the protocol.
 
+use super::node::Node;
 use super::traffic::class_of;
 use super::{Engine, purpose};
 use edge_faas_core::draws::Stream;
@@ -37,23 +38,10 @@ impl Misbehaving {
 impl Engine<'_> {
     /// Makes up the identities that liars name.
     pub(crate) fn make_phantoms(&mut self) {
-        use super::connections::Connections;
-        use super::node::{Node, Status};
-        use edge_faas_core::peer::Peer;
-        use edge_faas_core::time::Time;
         for n in self.misbehaving.phantoms.len() as u16..PHANTOMS {
             let handle = self.population.phantom(&self.draws, n);
             self.misbehaving.phantoms.push(handle);
-            self.nodes.push(Node {
-                peer: Peer::new(PeerHandle::new(handle)),
-                connections: Connections::default(),
-                wake: Time::MAX,
-                cpu_free: self.now,
-                up_since: Time::MAX,
-                sent: 0,
-                status: Status::Silent,
-                server: false,
-            });
+            self.nodes.push(Node::new(handle, self.population.number(handle), false, self.now));
         }
     }
 

@@ -4,7 +4,7 @@
 //! rows of results. Each aspect is a file of its own:
 //!
 //! - `population`, `node`, `connections`: who is who, and what a machine remembers;
-//! - `traffic`: Kademlia's messages; `flight`: attempts of calls; `relay`: calls through a gateway;
+//! - `traffic`: Kademlia's messages, `parcels`: those on their way, `prefetch`: their memory; `flight`: attempts of calls; `relay`: calls through a gateway;
 //!   `workload`: the schedule of calls;
 //! - `start`: joining, or a network that has settled; `lifecycle` and `churn`: nodes that go and come back;
 //!   `fault`: the fault timeline; `misbehave`: nodes that break the protocol;
@@ -18,7 +18,9 @@ mod flight;
 mod lifecycle;
 mod misbehave;
 mod node;
+mod parcels;
 mod population;
+mod prefetch;
 mod record;
 mod relay;
 mod start;
@@ -46,7 +48,7 @@ use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 pub(crate) use traffic::Link;
-use traffic::Parcel;
+use parcels::Parcels;
 use workload::Workload;
 
 /// What the simulator draws; the schedule has 256 to 287, the network 512 to 527.
@@ -77,7 +79,7 @@ pub(crate) mod purpose {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// A message arrives.
-    Parcel(u32),
+    Parcel { slot: u32, to: u32 },
     /// A node's own deadline.
     Wake(u32),
     /// A request is known to have failed.
@@ -169,7 +171,7 @@ pub struct Engine<'s> {
     pub(crate) machines: Vec<build::Machine>,
     pub(crate) hosts: build::Hosts,
     pub(crate) counters: Vec<Counters>,
-    pub(crate) parcels: Slab<Parcel>,
+    pub(crate) parcels: Parcels,
     failures: Slab<(u32, Input)>,
     pub(crate) flights: Slab<Flight>,
     flight_generation: u32,
@@ -207,6 +209,7 @@ impl<'s> Engine<'s> {
             let Some((at, event)) = self.queue.pop() else {
                 return Ok(false);
             };
+            self.prefetch();
             self.now = at;
             self.totals.events += 1;
             if at.as_nanos() >= self.second_end() {
@@ -248,7 +251,7 @@ impl<'s> Engine<'s> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Parcel(slot) => self.deliver(slot),
+            Event::Parcel { slot, .. } => self.deliver(slot),
             Event::Wake(node) => self.wake(node),
             Event::Failed(slot) => {
                 let (node, input) = self.failures.remove(slot as usize);

@@ -83,7 +83,6 @@ impl Engine<'_> {
     /// The connection from `from` to `to`, opened if need be: when can a message leave?
     pub(crate) fn link(&mut self, from: u32, to: u32, depart: Time) -> Link {
         let clock = self.clock(depart);
-        let (number_from, number_to) = (self.population.number(from), self.population.number(to));
         let connection = self.nodes[from as usize].connections.get(to, clock);
         if let Connection::Opening(ready) = connection {
             return Link::Ready(ready, false);
@@ -95,7 +94,7 @@ impl Engine<'_> {
             {
                 // The other end came back without this connection: the first packet on it is answered by a reset.
                 self.nodes[from as usize].connections.remove(to);
-                return match self.round_trip(number_from, number_to) {
+                return match self.round_trip(self.number(from), self.number(to)) {
                     Some(round_trip) => Link::Reset(depart + round_trip),
                     None => Link::Silence,
                 };
@@ -104,7 +103,7 @@ impl Engine<'_> {
             return Link::Ready(depart, false);
         }
         self.totals.dials += 1;
-        let Some(round_trip) = self.round_trip(number_from, number_to) else {
+        let Some(round_trip) = self.round_trip(self.number(from), self.number(to)) else {
             return Link::Silence;
         };
         match self.nodes[to as usize].status {
@@ -118,6 +117,11 @@ impl Engine<'_> {
             Status::Refusing => Link::Refused(depart + round_trip),
             Status::Silent => Link::Silence,
         }
+    }
+
+    /// The machine of a node.
+    pub(crate) fn number(&self, node: u32) -> u32 {
+        self.nodes[node as usize].number
     }
 
     /// The round trip between two machines as faults leave it; `None` across a partition.
@@ -204,8 +208,8 @@ impl Engine<'_> {
         let bytes = u64::from(parcel.bytes);
         self.count_bytes(from, to, parcel.class, bytes, true);
         if let Some(delay) = self.message_delay(from, to, bytes) {
-            let slot = self.parcels.insert(parcel) as u32;
-            self.queue.push(at + delay, Event::Parcel(slot));
+            let slot = self.parcels.insert(parcel);
+            self.queue.push(at + delay, Event::Parcel { slot, to });
         }
     }
 
@@ -214,14 +218,14 @@ impl Engine<'_> {
         let node = &mut self.nodes[from as usize];
         let number = node.sent;
         node.sent = node.sent.wrapping_add(1);
-        let (from, to) = (self.population.number(from), self.population.number(to));
+        let (from, to) = (node.number, self.number(to));
         let message = crate::network::Message { from, to, bytes, number };
         self.fabric.delay(&self.rules, &self.draws, message)
     }
 
     /// A message arrives.
     pub(crate) fn deliver(&mut self, slot: u32) {
-        let parcel = self.parcels.remove(slot as usize);
+        let parcel = self.parcels.remove(slot);
         let Parcel { from, to, sent, bytes, exchange, class, dialled, body } = parcel;
         if !self.reaches(from, to, sent) {
             return;
@@ -266,7 +270,7 @@ impl Engine<'_> {
         let node = &self.nodes[to as usize];
         node.is_up()
             && node.up_since <= sent
-            && self.rules.connected(self.population.number(from), self.population.number(to))
+            && (!self.rules.is_partitioned() || self.rules.connected(self.number(from), node.number))
     }
 
     /// What every arriving message does: it is counted, keeps its connection open and takes processor time.
@@ -276,7 +280,7 @@ impl Engine<'_> {
         let node = &mut self.nodes[to as usize];
         node.connections.touch(from, now, clock);
         node.cpu_free = node.cpu_free.max(now) + cost;
-        if let Some(counters) = self.counters.get_mut(self.population.number(to) as usize) {
+        if let Some(counters) = self.counters.get_mut(node.number as usize) {
             counters.messages_in[class.index()] += 1;
             counters.bytes_in[class.index()] += bytes;
         }
@@ -308,7 +312,8 @@ impl Engine<'_> {
         message: bool,
     ) {
         self.second.bytes[class.index()] += bytes;
-        if let Some(counters) = self.counters.get_mut(self.population.number(from) as usize) {
+        let number = self.number(from);
+        if let Some(counters) = self.counters.get_mut(number as usize) {
             counters.messages_out[class.index()] += u64::from(message);
             counters.bytes_out[class.index()] += bytes;
         }

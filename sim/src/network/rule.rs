@@ -86,6 +86,12 @@ impl Rules {
         healed
     }
 
+    /// Whether there are nodes at all that cannot exchange messages.
+    #[inline]
+    pub fn is_partitioned(&self) -> bool {
+        !self.partitions.is_empty()
+    }
+
     /// Whether two nodes can exchange messages.
     #[inline]
     pub fn connected(&self, a: u32, b: u32) -> bool {
