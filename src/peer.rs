@@ -155,11 +155,13 @@ impl Peer {
     }
 
     /// The next output of the last input, in order; `None` when all are drained.
+    #[inline]
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Option<Output> {
         cx.out.queue.pop_front()
     }
 
     /// When to call [`Peer::handle`] with [`Input::Timeout`] at the latest, and why. Cheap.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let kad = self.kad.next_timeout().map(|(at, timer)| Wakeup { at, timer: Timer::Kad(timer) });
         let faas = self.faas_next.map(|(at, timer)| Wakeup { at, timer: Timer::Faas(timer) });

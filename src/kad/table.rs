@@ -192,19 +192,26 @@ impl Table {
         let exclude = exclude.map_or(u32::MAX, PeerHandle::get);
         let mut found = Found { list, len: 0, n, exclude };
         let distance = DistanceBits::new(me, target, peers, self.lens.len());
-        let mut start = 0;
-        for (bucket, len) in self.lens.iter().enumerate() {
-            let range = start..start + usize::from(*len);
-            start = range.end;
-            if distance.is_set(bucket) && found.take(&self.entries[range], target, peers) {
+        // Where the first buckets end: those are nearly all.
+        let mut ends = [0u32; 32];
+        let mut end = 0;
+        for (slot, len) in ends.iter_mut().zip(&self.lens) {
+            end += u32::from(*len);
+            *slot = end;
+        }
+        let range = |bucket: usize| match ends.get(bucket) {
+            Some(end) => *end as usize - usize::from(self.lens[bucket])..*end as usize,
+            None => self.range(bucket),
+        };
+        let mut set = 0;
+        while let Some(bucket) = distance.next(set, self.lens.len()) {
+            set = bucket + 1;
+            if found.take(&self.entries[range(bucket)], bucket, target, peers) {
                 return found.finish();
             }
         }
-        let mut end = self.entries.len();
-        for (bucket, len) in self.lens.iter().enumerate().rev() {
-            let range = end - usize::from(*len)..end;
-            end = range.start;
-            if !distance.is_set(bucket) && found.take(&self.entries[range], target, peers) {
+        for bucket in (0..self.lens.len()).rev() {
+            if !distance.is_set(bucket) && found.take(&self.entries[range(bucket)], bucket, target, peers) {
                 break;
             }
         }
@@ -263,28 +270,16 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// Adds the live entries of a bucket, the closest ones where not all have room. True when full.
-    fn take(&mut self, bucket: &[u32], target: &Key, peers: &KeyTable) -> bool {
+    fn take(&mut self, entries: &[u32], bucket: usize, target: &Key, peers: &KeyTable) -> bool {
         let start = self.len;
-        for entry in bucket {
+        for entry in entries {
             // Written always, kept if live: a branch would be guessed wrong often. A stale entry's number is above
             // every handle.
             self.list[self.len] = peer_of(*entry);
             self.len += usize::from(*entry < STALE && *entry != self.exclude);
         }
         if self.len > self.n {
-            let room = self.n - start;
-            if room > 0 {
-                let mut ranked: SmallVec<[(u64, PeerHandle); 24]> = self.list[start..self.len]
-                    .iter()
-                    .map(|peer| (peers.prefix(*peer) ^ target.prefix(), *peer))
-                    .collect();
-                ranked.select_nth_unstable_by(room - 1, |a, b| {
-                    a.0.cmp(&b.0).then_with(|| peers.cmp_distance(target, a.1, b.1))
-                });
-                for (slot, (_, peer)) in self.list[start..].iter_mut().zip(&ranked[..room]) {
-                    *slot = *peer;
-                }
-            }
+            closest_first(&mut self.list[start..self.len], self.n - start, bucket, target, peers);
             self.len = self.n;
         }
         self.len == self.n
@@ -292,6 +287,35 @@ impl Found<'_> {
 
     fn finish(self) -> Peers {
         Peers::from_slice(&self.list[..self.len])
+    }
+}
+
+/// Moves the `room` peers closest to `target` to the front of `list`, in no particular order. All are of one bucket, so
+/// that their distances to anything differ only after its bit.
+fn closest_first(list: &mut [PeerHandle], room: usize, bucket: usize, target: &Key, peers: &KeyTable) {
+    /// Lists up to this length are ranked by counting: no step of it depends on the one before, nor on a branch that
+    /// is guessed wrong half of the time, as those of sorting do.
+    const RANKED: usize = 24;
+    if list.len() <= RANKED && bucket < 32 {
+        let mut distances = [u32::MAX; RANKED];
+        for (distance, peer) in distances.iter_mut().zip(&*list) {
+            *distance = ((peers.prefix(*peer) ^ target.prefix()) << bucket >> 31) as u32;
+        }
+        let mut chosen = [PeerHandle::new(0); RANKED];
+        let mut count = 0;
+        for (peer, own) in list.iter().zip(&distances) {
+            let rank: u32 = distances.iter().map(|distance| u32::from(distance < own)).sum();
+            chosen[count] = *peer;
+            count += usize::from((rank as usize) < room);
+        }
+        // More if some are equal in 32 bits.
+        if count == room {
+            list[..room].copy_from_slice(&chosen[..room]);
+            return;
+        }
+    }
+    if room > 0 {
+        list.select_nth_unstable_by(room - 1, |a, b| peers.cmp_distance(target, *a, *b));
     }
 }
 
@@ -310,6 +334,18 @@ impl DistanceBits {
                 let (a, b) = (peers.key(me).to_bytes(), target.to_bytes());
                 std::array::from_fn(|i| a[i] ^ b[i])
             }),
+        }
+    }
+
+    /// The first bit at `from` or after it that is set, below `end`.
+    fn next(&self, from: usize, end: usize) -> Option<usize> {
+        match self.all {
+            Some(_) => (from..end).find(|bit| self.is_set(*bit)),
+            None => {
+                let rest = self.first.checked_shl(from as u32).unwrap_or(0);
+                let bit = from + rest.leading_zeros() as usize;
+                (rest != 0 && bit < end).then_some(bit)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ use edge_faas_core::context::{Config, Context, FunctionTable, Outputs};
 use edge_faas_core::draws::Draws;
 use edge_faas_core::io::{Input, Output};
 use edge_faas_core::key::PeerHandle;
+use edge_faas_core::peer::Peer;
 use edge_faas_core::results::TrafficClass;
 use edge_faas_core::scenario::Scenario;
 use edge_faas_core::time::{Duration, Time};
@@ -289,35 +290,30 @@ impl<'s> Engine<'s> {
 
     /// One input, then drain the outputs, then read the timeout.
     pub(crate) fn input(&mut self, node: u32, input: Input) {
-        let mut out = std::mem::take(&mut self.out);
-        let identity = self.population.identity(node);
-        {
-            let mut cx = Context {
-                identity,
-                config: &self.config,
-                peers: &self.population.keys,
-                functions: &self.functions,
-                draws: &self.draws,
-                out: &mut out,
-            };
-            self.nodes[node as usize].peer.handle(&mut cx, self.now, input);
-        }
-        loop {
-            let mut cx = Context {
-                identity,
-                config: &self.config,
-                peers: &self.population.keys,
-                functions: &self.functions,
-                draws: &self.draws,
-                out: &mut out,
-            };
-            let Some(output) = self.nodes[node as usize].peer.poll(&mut cx) else {
-                break;
-            };
+        let now = self.now;
+        let (peer, mut cx) = self.lend(node);
+        peer.handle(&mut cx, now, input);
+        while let Some(output) = {
+            let (peer, mut cx) = self.lend(node);
+            peer.poll(&mut cx)
+        } {
             self.carry_out(node, output);
         }
-        self.out = out;
         self.set_wake(node);
+    }
+
+    /// A node's state machine, and the context that it is lent.
+    #[inline]
+    pub(crate) fn lend(&mut self, node: u32) -> (&mut Peer, Context<'_>) {
+        let cx = Context {
+            identity: self.population.identity(node),
+            config: &self.config,
+            peers: &self.population.keys,
+            functions: &self.functions,
+            draws: &self.draws,
+            out: &mut self.out,
+        };
+        (&mut self.nodes[node as usize].peer, cx)
     }
 
     /// Does what a node wants done. Never gives an input itself: that would be a second one before the first is

@@ -114,16 +114,9 @@ impl Engine<'_> {
             tables.lens.push((tables.peers.len() - before) as u8);
             subtree = own;
         }
-        let identity = self.population.identity(handle);
-        let cx = Context {
-            identity,
-            config: &self.config,
-            peers: &self.population.keys,
-            functions: &self.functions,
-            draws: &self.draws,
-            out: &mut self.out,
-        };
-        self.nodes[handle as usize].peer.kad_mut().settle(&cx, self.now, &tables.peers, &tables.lens);
+        let now = self.now;
+        let (peer, cx) = self.lend(handle);
+        peer.kad_mut().settle(&cx, now, &tables.peers, &tables.lens);
     }
 
     /// Every provider of a function announced it at an instant within the last republish interval.
@@ -162,15 +155,9 @@ impl Engine<'_> {
         handle: u32,
         act: impl FnOnce(&mut edge_faas_core::kad::Kad, &mut Context<'_>, Time),
     ) {
-        let mut cx = Context {
-            identity: self.population.identity(handle),
-            config: &self.config,
-            peers: &self.population.keys,
-            functions: &self.functions,
-            draws: &self.draws,
-            out: &mut self.out,
-        };
-        act(self.nodes[handle as usize].peer.kad_mut(), &mut cx, self.now);
+        let now = self.now;
+        let (peer, mut cx) = self.lend(handle);
+        act(peer.kad_mut(), &mut cx, now);
     }
 }
 
