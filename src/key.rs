@@ -47,6 +47,7 @@ impl Key {
     }
 
     /// The 64 most significant bits.
+    #[inline]
     pub const fn prefix(&self) -> u64 {
         self.0[0]
     }
@@ -97,17 +98,20 @@ impl PeerHandle {
     pub const MAX: u32 = (1 << 31) - 1;
 
     /// The handle with this number. Panics above [`PeerHandle::MAX`]: drivers number their peers themselves.
+    #[inline]
     pub const fn new(index: u32) -> Self {
         assert!(index <= Self::MAX, "peer handles are 31 bits");
         PeerHandle(index)
     }
 
     /// The number.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
     /// The number, as stored.
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -172,12 +176,14 @@ impl KeyTable {
     }
 
     /// The key of a peer. Panics for a handle that the driver never gave out.
+    #[inline]
     pub fn key(&self, handle: PeerHandle) -> Key {
         let [b, c, d] = self.rests[handle.index()];
         Key([self.prefixes[handle.index()], b, c, d])
     }
 
     /// The 64 most significant bits of a peer's key.
+    #[inline]
     pub fn prefix(&self, handle: PeerHandle) -> u64 {
         self.prefixes[handle.index()]
     }
@@ -199,6 +205,7 @@ impl KeyTable {
     }
 
     /// Compares two peers by distance to `target`, ties in the first word by the rest.
+    #[inline]
     pub fn cmp_distance(&self, target: &Key, a: PeerHandle, b: PeerHandle) -> std::cmp::Ordering {
         (self.prefix(a) ^ target.0[0])
             .cmp(&(self.prefix(b) ^ target.0[0]))

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::faas::{self, Faas};
-use crate::io::{Input, Output};
+use crate::io::{Exchange, Input, Output};
 use crate::kad::{self, Kad};
 use crate::key::{KeyTable, PeerHandle};
 use crate::prefetch::{Coming, Step};
@@ -152,6 +152,12 @@ impl Peer {
     #[inline]
     pub fn prefetch(&self, step: Step, coming: Coming<'_>, peers: &KeyTable) {
         self.kad.prefetch(step, coming, peers);
+    }
+
+    /// Whom the look-up that waits for this response will probably ask next: a guess, for prefetching.
+    #[inline]
+    pub fn likely_next(&self, exchange: Exchange) -> Option<PeerHandle> {
+        self.kad.likely_next(exchange)
     }
 
     /// The next output of the last input, in order; `None` when all are drained.

@@ -13,7 +13,7 @@ use std::collections::BinaryHeap;
 const SLOT_BITS: u32 = 10;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// Width of a slot of the lowest level: 2^20 ns, about a millisecond.
-const WIDTH_BITS: u32 = 20;
+const WIDTH_BITS: u32 = 22;
 /// Five levels reach 2^70 ns, more than an instant can hold.
 const LEVELS: usize = 5;
 

@@ -158,19 +158,25 @@ impl Kad {
                     prefetch::line(&**active);
                 }
             }
-            (Coming::Response { exchange, .. }, Step::Third) => {
+            (Coming::Response { exchange, closer, .. }, Step::Third) => {
+                closer.iter().for_each(|peer| peers.prefetch(*peer));
                 if let Some(lookup) = self.peek(exchange) {
                     lookup.prefetch();
                 }
             }
-            (Coming::Response { exchange, closer, .. }, Step::Fourth) => {
-                closer.iter().for_each(|peer| peers.prefetch(*peer));
+            (Coming::Response { exchange, .. }, Step::Fourth) => {
                 if let Some(lookup) = self.peek(exchange) {
                     lookup.prefetch_walk();
                 }
             }
             (Coming::Request { .. }, Step::Third | Step::Fourth) => {}
         }
+    }
+
+    /// Whom the look-up that waits for this response will probably ask next: a guess, for prefetching.
+    #[inline]
+    pub(crate) fn likely_next(&self, exchange: Exchange) -> Option<PeerHandle> {
+        self.peek(exchange)?.likely_next()
     }
 
     fn peek(&self, exchange: Exchange) -> Option<&Lookup> {

@@ -187,7 +187,15 @@ impl Lookup {
 
     /// The same of what lies deeper in it.
     pub(super) fn prefetch_walk(&self) {
+        for at in (0..self.open.len()).step_by(2) {
+            prefetch::element(&self.open, at);
+        }
         self.walks.first().into_iter().for_each(Walk::prefetch);
+    }
+
+    /// Whom it would ask next if nothing came in between.
+    pub(super) fn likely_next(&self) -> Option<PeerHandle> {
+        self.walks.first().and_then(Walk::likely_next)
     }
 
     /// The earliest deadline of a request in flight.

@@ -26,6 +26,7 @@ pub struct Table {
     lens: SmallVec<[u8; 32]>,
 }
 
+#[inline]
 fn peer_of(entry: u32) -> PeerHandle {
     PeerHandle::new(entry & !STALE)
 }

@@ -79,6 +79,11 @@ impl Walk {
         }
     }
 
+    /// Whom it would ask next.
+    pub(super) fn likely_next(&self) -> Option<PeerHandle> {
+        self.candidates.iter().find(|candidate| candidate.state == State::New).map(|candidate| candidate.peer)
+    }
+
     /// Adds candidates from `list`, `me` and known ones left out. Returns true if one of them is news: closer than
     /// the k-th closest known before, or anything at all while fewer than k are known.
     pub(super) fn merge(

@@ -11,10 +11,11 @@ use edge_faas_core::key::{Key, PeerHandle};
 use edge_faas_core::prefetch::{Coming, Step};
 
 /// How many events ahead each step is. An event takes about a microsecond, memory a tenth of that.
-const FIRST: usize = 8;
-const SECOND: usize = 5;
-const THIRD: usize = 3;
-const FOURTH: usize = 1;
+const FIRST: usize = 12;
+const SECOND: usize = 9;
+const THIRD: usize = 6;
+const FOURTH: usize = 3;
+const LAST: usize = 1;
 
 impl Engine<'_> {
     #[inline]
@@ -31,6 +32,19 @@ impl Engine<'_> {
         self.prefetch_step(SECOND, Step::Second);
         self.prefetch_step(THIRD, Step::Third);
         self.prefetch_step(FOURTH, Step::Fourth);
+        self.prefetch_next();
+    }
+
+    /// What sending the request needs that a response will probably cause.
+    #[inline]
+    fn prefetch_next(&self) {
+        if let Some(Event::Parcel { slot, to }) = self.queue.upcoming(LAST)
+            && let Some(Parcel { body: Body::Response(_), exchange, .. }) = self.parcels.get(*slot)
+            && let Some(next) = self.nodes[*to as usize].peer.likely_next(*exchange)
+        {
+            self.nodes[next.index()].prefetch();
+            self.fabric.prefetch(self.population.number(next.get()));
+        }
     }
 
     #[inline]

@@ -45,7 +45,8 @@ impl Engine<'_> {
         let servers: Vec<u32> =
             up.iter().copied().filter(|handle| self.nodes[*handle as usize].server).collect();
         let (k, near) = (self.config.kad.k, self.config.kad.k.saturating_sub(self.config.kad.alpha));
-        let mut tables = Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k) };
+        let mut tables =
+            Tables { peers: Vec::new(), lens: Vec::new(), picked: Vec::with_capacity(k), path: Vec::new() };
         let kademlia = self.discovery.is_kademlia();
         for handle in &up {
             self.set_up(*handle);
@@ -83,15 +84,26 @@ impl Engine<'_> {
         tables.peers.clear();
         tables.lens.clear();
         // The servers that share `depth` bits with this node; handles, and so servers, are in the order of keys.
-        let mut subtree = servers;
+        let mut subtree = 0..servers.len();
         for depth in 0..u64::BITS {
-            if subtree.len() <= 1 && subtree.first().is_none_or(|server| *server == handle) {
+            if subtree.len() <= 1 && servers[subtree.clone()].first().is_none_or(|server| *server == handle) {
                 break;
             }
             let bit = 1u64 << (63 - depth);
-            let split = subtree.partition_point(|server| keys.prefix(PeerHandle::new(*server)) & bit == 0);
-            let (zeros, ones) = subtree.split_at(split);
+            // Nodes come in the order of keys: most of the way is that of the node before.
+            let split = match tables.path.get(depth as usize) {
+                Some((known, split)) if *known == subtree => *split,
+                _ => {
+                    let is_zero = |server: &u32| keys.prefix(PeerHandle::new(*server)) & bit == 0;
+                    let split = subtree.start + servers[subtree.clone()].partition_point(is_zero);
+                    tables.path.truncate(depth as usize);
+                    tables.path.push((subtree.clone(), split));
+                    split
+                }
+            };
+            let (zeros, ones) = (subtree.start..split, split..subtree.end);
             let (own, other) = if prefix & bit == 0 { (zeros, ones) } else { (ones, zeros) };
+            let other = &servers[other];
             let before = tables.peers.len();
             if other.len() <= k {
                 tables.peers.extend(other.iter().map(|peer| PeerHandle::new(*peer)));
@@ -166,4 +178,6 @@ struct Tables {
     peers: Vec<PeerHandle>,
     lens: Vec<u8>,
     picked: Vec<usize>,
+    /// The way down to the last node: the subtree at each depth, and where it splits.
+    path: Vec<(std::ops::Range<usize>, usize)>,
 }

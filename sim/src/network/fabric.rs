@@ -45,6 +45,13 @@ pub struct Fabric {
 }
 
 impl Fabric {
+    /// Asks the processor for what it keeps of a node.
+    #[inline]
+    pub fn prefetch(&self, node: u32) {
+        self.latency.prefetch(node);
+        self.last_mile.prefetch(node);
+    }
+
     /// Propagation and last miles, one way: what an empty message takes in a network without jitter, loss, faults.
     #[inline]
     pub fn one_way(&self, from: u32, to: u32) -> Duration {

@@ -1,6 +1,7 @@
 //! Propagation delay between two nodes.
 
 use edge_faas_core::draws::{Distribution, Draws};
+use edge_faas_core::prefetch;
 use edge_faas_core::time::Duration;
 
 use super::purpose;
@@ -36,6 +37,16 @@ impl Latency {
             Latency::Sites(sites) => sites.one_way(from, to),
             Latency::Space(space) => space.one_way(from, to),
             Latency::Pairs(pairs) => pairs.one_way(from, to),
+        }
+    }
+
+    /// Asks the processor for what it keeps of a node.
+    #[inline]
+    pub(super) fn prefetch(&self, node: u32) {
+        match self {
+            Latency::Sites(sites) => sites.prefetch(node),
+            Latency::Space(space) => space.prefetch(node),
+            Latency::Constant(_) | Latency::Pairs(_) => {}
         }
     }
 
@@ -101,6 +112,12 @@ pub struct LastMile {
 
 impl LastMile {
     const NANOS: i64 = 100;
+
+    /// Asks the processor for a node's.
+    #[inline]
+    pub(super) fn prefetch(&self, node: u32) {
+        prefetch::element(&self.nodes, node as usize);
+    }
 
     /// No last mile: right for matrices that were measured from end to end.
     pub fn none() -> Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use edge_faas_core::draws::Draws;
+use edge_faas_core::prefetch;
 use edge_faas_core::time::Duration;
 
 use super::matrix::{CELL_NANOS, RoundTrips};
@@ -57,6 +58,12 @@ impl Sites {
     /// The matrix between the sites.
     pub fn matrix(&self) -> &Arc<RoundTrips> {
         &self.matrix
+    }
+
+    /// Asks the processor for a node's site.
+    #[inline]
+    pub(super) fn prefetch(&self, node: u32) {
+        prefetch::element(&self.site, node as usize);
     }
 
     /// Number of nodes.

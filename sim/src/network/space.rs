@@ -1,6 +1,7 @@
 //! Nodes as points: Euclidean distance, with or without Vivaldi's height.
 
 use edge_faas_core::draws::{Distribution, Draws};
+use edge_faas_core::prefetch;
 use edge_faas_core::time::Duration;
 
 use super::purpose;
@@ -61,6 +62,12 @@ impl Space {
         };
         space.heights = (0..nodes).map(draw).collect();
         space
+    }
+
+    /// Asks the processor for a node's point.
+    #[inline]
+    pub(super) fn prefetch(&self, node: u32) {
+        prefetch::element(&self.points, node as usize * self.dimensions);
     }
 
     /// Number of nodes.
