@@ -53,6 +53,10 @@ pub(super) struct Walk {
     failed: usize,
     /// Answers in a row without news.
     idle: usize,
+    /// The candidates before this one have answered or failed …
+    settled: usize,
+    /// … and so many of them have answered.
+    answered: usize,
     finished: bool,
 }
 
@@ -69,6 +73,8 @@ impl Walk {
         self.waiting = 0;
         self.failed = 0;
         self.idle = 0;
+        self.settled = 0;
+        self.answered = 0;
         self.finished = false;
     }
 
@@ -81,7 +87,8 @@ impl Walk {
 
     /// Whom it would ask next.
     pub(super) fn likely_next(&self) -> Option<PeerHandle> {
-        self.candidates.iter().find(|candidate| candidate.state == State::New).map(|candidate| candidate.peer)
+        let unsettled = self.candidates.get(self.settled..)?;
+        unsettled.iter().find(|candidate| candidate.state == State::New).map(|candidate| candidate.peer)
     }
 
     /// Adds candidates from `list`, `me` and known ones left out. Returns true if one of them is news: closer than
@@ -115,12 +122,18 @@ impl Walk {
                 continue;
             };
             self.candidates.insert(at, Candidate { distance, peer: *peer, depth, state: State::New });
+            if at < self.settled {
+                (self.settled, self.answered) = (0, 0);
+            }
             news |= distance < range;
             while self.candidates.len() - self.failed > kept {
                 match self.candidates.last() {
                     Some(last) if last.state != State::Waiting => {
                         self.failed -= usize::from(last.state == State::Failed);
                         self.candidates.pop();
+                        if self.settled > self.candidates.len() {
+                            (self.settled, self.answered) = (0, 0);
+                        }
                     }
                     _ => break,
                 }
@@ -191,25 +204,26 @@ impl Walk {
         }
         let stalled = self.idle >= limits.alpha;
         let full = self.waiting >= if stalled { limits.k.max(limits.alpha) } else { limits.alpha };
-        // Answers of the closest candidates, until one is still out.
-        let mut answered = Some(0);
-        for candidate in &mut self.candidates {
+        // The closest that have answered, until one is still out.
+        while let Some(Candidate { state: state @ (State::Answered | State::Failed), .. }) =
+            self.candidates.get(self.settled)
+        {
+            self.settled += 1;
+            self.answered += usize::from(*state == State::Answered);
+            if self.answered == limits.k {
+                self.finished = true;
+                return Step::Finished;
+            }
+        }
+        for candidate in &mut self.candidates[self.settled..] {
             match candidate.state {
                 State::Waiting | State::New if full => return Step::Wait,
-                State::Waiting => answered = None,
                 State::New => {
                     candidate.state = State::Waiting;
                     self.waiting += 1;
                     return Step::Ask(candidate.peer, candidate.depth);
                 }
-                State::Answered => {
-                    answered = answered.map(|count| count + 1);
-                    if answered == Some(limits.k) {
-                        self.finished = true;
-                        return Step::Finished;
-                    }
-                }
-                State::Failed => {}
+                State::Waiting | State::Answered | State::Failed => {}
             }
         }
         if self.waiting > 0 {

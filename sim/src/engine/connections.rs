@@ -55,6 +55,11 @@ fn instant(tick: u32) -> Time {
     Time::from_nanos((i64::from(tick) - TICK_ORIGIN) << TICK_BITS)
 }
 
+/// A place of the table: the later of two of the same peer is the larger number.
+fn entry(peer: u32, at: Time) -> u64 {
+    u64::from(peer) << 32 | u64::from(tick(at))
+}
+
 impl Clock {
     /// The least tick of a connection that is open.
     fn oldest(&self) -> u32 {
@@ -88,29 +93,43 @@ impl Connections {
         (peer.wrapping_mul(0x9E37_79B9) >> 7) as usize & self.slots.len().wrapping_sub(1)
     }
 
-    pub(crate) fn get(&self, peer: u32, clock: Clock) -> Connection {
+    #[cfg(test)]
+    fn get(&self, peer: u32, clock: Clock) -> Connection {
+        self.look(peer, clock).0
+    }
+
+    /// What is known of the connection with `peer`; one that is open is used now, and so stays open for the idle time
+    /// from now on.
+    pub(crate) fn reuse(&mut self, peer: u32, clock: Clock) -> Connection {
+        let (connection, place) = self.look(peer, clock);
+        if matches!(connection, Connection::Open(_)) {
+            self.slots[place] = self.slots[place].max(entry(peer, clock.now));
+        }
+        connection
+    }
+
+    fn look(&self, peer: u32, clock: Clock) -> (Connection, usize) {
         if !self.opening.is_empty()
             && let Some((_, ready)) = self.opening.iter().find(|(other, _)| *other == peer)
             && *ready > clock.now
         {
-            return Connection::Opening(*ready);
+            return (Connection::Opening(*ready), 0);
         }
-        match self.find(peer).map(|at| self.slots[at]) {
-            Some(slot) if slot != FREE && slot as u32 >= clock.oldest() => {
-                Connection::Open(instant(slot as u32))
+        match self.find(peer) {
+            Some(at) if self.slots[at] != FREE && self.slots[at] as u32 >= clock.oldest() => {
+                (Connection::Open(instant(self.slots[at] as u32)), at)
             }
-            _ => Connection::Closed,
+            _ => (Connection::Closed, 0),
         }
     }
 
     /// Something passes at `at`, now or later: the connection is open until then and the idle time after.
     pub(crate) fn touch(&mut self, peer: u32, at: Time, clock: Clock) {
-        let entry = u64::from(peer) << 32 | u64::from(tick(at));
+        let entry = entry(peer, at);
         let mut place = self.find(peer);
         if let Some(place) = place
             && self.slots[place] != FREE
         {
-            // The peer is the same, so the later tick is the larger number.
             self.slots[place] = self.slots[place].max(entry);
             return;
         }

@@ -12,6 +12,7 @@ pub(crate) struct Parcels {
 }
 
 impl Parcels {
+    #[inline]
     pub(crate) fn insert(&mut self, parcel: Parcel) -> u32 {
         match self.free.pop() {
             Some(slot) => {
@@ -26,6 +27,7 @@ impl Parcels {
     }
 
     /// Takes a message out. Panics if there is none: each is taken once, by its event.
+    #[inline]
     pub(crate) fn remove(&mut self, slot: u32) -> Parcel {
         self.free.push(slot);
         self.slots[slot as usize].take().expect("a message arrives once")

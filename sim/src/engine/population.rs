@@ -3,6 +3,7 @@
 use super::purpose;
 use edge_faas_core::draws::Draws;
 use edge_faas_core::key::{Key, KeyTable, PeerHandle};
+use edge_faas_core::prefetch;
 
 /// Bytes of a peer id: the identity multihash of an Ed25519 public key (libp2p/specs, peer-ids).
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
@@ -39,6 +40,12 @@ impl Population {
 
     pub(crate) fn number(&self, handle: u32) -> u32 {
         self.number[handle as usize]
+    }
+
+    /// Asks the processor for what [`Population::number`] needs.
+    #[inline]
+    pub(crate) fn prefetch(&self, handle: u32) {
+        prefetch::element(&self.number, handle as usize);
     }
 
     /// The present identity of a machine.

@@ -8,7 +8,7 @@ use super::traffic::{Body, Parcel};
 use super::{Engine, Event};
 use edge_faas_core::kad::{Request, Response};
 use edge_faas_core::key::{Key, PeerHandle};
-use edge_faas_core::prefetch::{Coming, Step};
+use edge_faas_core::prefetch::{self, Coming, Step};
 
 /// How many events ahead each step is. An event takes about a microsecond, memory a tenth of that.
 const FIRST: usize = 12;
@@ -42,7 +42,6 @@ impl Engine<'_> {
             && let Some(Parcel { body: Body::Response(_), exchange, .. }) = self.parcels.get(*slot)
             && let Some(next) = self.nodes[*to as usize].peer.likely_next(*exchange)
         {
-            self.nodes[next.index()].prefetch();
             self.fabric.prefetch(self.population.number(next.get()));
         }
     }
@@ -52,8 +51,22 @@ impl Engine<'_> {
         let Some(Event::Parcel { slot, to }) = self.queue.upcoming(ahead) else { return };
         let Some(parcel) = self.parcels.get(*slot) else { return };
         let node = &self.nodes[*to as usize];
-        if step == Step::Second {
-            node.connections.prefetch(parcel.from);
+        match step {
+            Step::Second => {
+                node.connections.prefetch(parcel.from);
+                self.fabric.prefetch(node.number);
+                prefetch::line(&parcel.body);
+                prefetch::line(&parcel.sent);
+            }
+            Step::Third => {}
+            Step::Fourth => {
+                if matches!(parcel.body, Body::Response(_))
+                    && let Some(next) = node.peer.likely_next(parcel.exchange)
+                {
+                    self.nodes[next.index()].prefetch();
+                    self.population.prefetch(next.get());
+                }
+            }
         }
         if let Some(coming) = coming(parcel) {
             node.peer.prefetch(step, coming, &self.population.keys);

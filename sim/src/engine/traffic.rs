@@ -83,7 +83,7 @@ impl Engine<'_> {
     /// The connection from `from` to `to`, opened if need be: when can a message leave?
     pub(crate) fn link(&mut self, from: u32, to: u32, depart: Time) -> Link {
         let clock = self.clock(depart);
-        let connection = self.nodes[from as usize].connections.get(to, clock);
+        let connection = self.nodes[from as usize].connections.reuse(to, clock);
         if let Connection::Opening(ready) = connection {
             return Link::Ready(ready, false);
         }
@@ -99,7 +99,6 @@ impl Engine<'_> {
                     None => Link::Silence,
                 };
             }
-            self.nodes[from as usize].connections.touch(to, depart, clock);
             return Link::Ready(depart, false);
         }
         self.totals.dials += 1;
@@ -203,6 +202,7 @@ impl Engine<'_> {
     }
 
     /// Puts a message on its way at `at`.
+    #[inline]
     fn post(&mut self, at: Time, parcel: Parcel) {
         let (from, to) = (parcel.from, parcel.to);
         let bytes = u64::from(parcel.bytes);
