@@ -81,6 +81,16 @@ fn a_cold_call_pays_the_handshake() {
 }
 
 #[test]
+fn a_call_that_waits_for_anothers_handshake_waits_for_its_connection() {
+    // The second call is due 100 ms after the first, in the middle of its handshake of 160 ms.
+    let calls = ok(&scenario("discovery = \"oracle\"", NO_CPU, "every = \"100ms\", calls = 2"));
+    assert_eq!(calls.len(), 2);
+    for (call, connect) in calls.iter().zip([160_000, 60_000]) {
+        assert_eq!((call.parts[CONNECT], call.parts[NETWORK]), (Some(connect), Some(40_000)), "{call:?}");
+    }
+}
+
+#[test]
 fn passing_a_call_on_takes_processor_time() {
     // 1 ms each at the entry and at the provider, for the call and for its answer.
     let network = |forward: &str| -> i64 {

@@ -83,6 +83,7 @@ pub(crate) struct Flight {
     pub(crate) start: Time,
     /// When what is on its way now left.
     pub(super) sent: Time,
+    /// How long it waited for a handshake, its own or one that was under way.
     pub(crate) connect: Duration,
     /// Where the provider's answer to the entry stands.
     failure: Option<(AttemptFailure, Started)>,
@@ -183,10 +184,9 @@ impl Engine<'_> {
             (flight.entry, flight.provider, flight.direct, flight.relay.is_some());
         let depart = if direct { self.now } else { self.depart(entry) };
         match self.link(entry, provider, depart) {
-            Link::Ready(at, dialled) => {
-                if dialled {
-                    self.flights[id.slot as usize].connect = at.since(depart);
-                }
+            Link::Ready(at, _) => {
+                // The handshake, or what is left of one that is under way for somebody else.
+                self.flights[id.slot as usize].connect = at.since(depart);
                 self.queue.push(at, Event::Flight(id, Step::Ready));
             }
             Link::Refused(at) => self.queue.push(at, Event::Flight(id, Step::DialFailed)),
