@@ -309,7 +309,7 @@ impl Engine<'_> {
                     return;
                 }
                 let bytes = HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
-                self.arrive_back(id, bytes);
+                self.answer_back(id, bytes);
                 self.answered(id, timing, status);
                 self.tell(id, AttemptEvent::Finished { status, timing, capacity });
                 self.drop_flight(id);
@@ -329,15 +329,22 @@ impl Engine<'_> {
         self.flight(id).map_or(0, |flight| HEAD_BYTES + self.workload.request_bytes(flight.call))
     }
 
-    /// The way back ends: counted like any message, unless it never left the machine.
-    pub(super) fn arrive_back(&mut self, id: FlightId, bytes: u64) {
+    /// Word from the provider has come back: counted like any message, unless it never left the machine.
+    fn arrive_back(&mut self, id: FlightId, bytes: u64) {
         let Some(flight) = self.flight(id) else { return };
-        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        let (from, to) = (flight.provider, flight.entry);
         if from != to {
             self.arrive(from, to, TrafficClass::Calls, bytes);
-            if !direct {
-                self.charge_forward(to);
-            }
+        }
+    }
+
+    /// The answer has come back: its entry passes it on.
+    pub(super) fn answer_back(&mut self, id: FlightId, bytes: u64) {
+        self.arrive_back(id, bytes);
+        let Some(flight) = self.flight(id) else { return };
+        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        if from != to && !direct {
+            self.charge_forward(to);
         }
     }
 

@@ -124,7 +124,7 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "forward_cpu",
             DURATION,
             "60us",
-            "CPU time of passing a call on, at its entry and at its provider.",
+            "CPU time of passing a call on, at its entry and at its provider, and again for its answer.",
         ),
         default("message_cpu", DURATION, "8us", "CPU time of handling a protocol message."),
     ],

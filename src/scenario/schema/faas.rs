@@ -42,7 +42,7 @@ pub struct Faas {
     pub probe: bool,
     /// `backup` copies an item that runs longer than this times the median.
     pub backup_factor: f64,
-    /// CPU time of passing a call on, at its entry and at its provider.
+    /// CPU time of passing a call on, at its entry and at its provider, and again for its answer.
     pub forward_cpu: Duration,
     /// CPU time of handling a protocol message.
     pub message_cpu: Duration,
