@@ -115,6 +115,12 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "`least-loaded` and `power-of-two` ask for the load first, and pay the round trip.",
         ),
         default(
+            "manycall_window",
+            Kind::Integer(1, 1_000_000),
+            "4096",
+            "Items of manycalls that an entry has in flight at one provider, at most, however many slots that has.",
+        ),
+        default(
             "backup_factor",
             Kind::Number(1.0, 1_000.0),
             "2",
@@ -160,6 +166,7 @@ pub(super) fn faas(reader: &Reader<'_>) -> Result<Faas, ScenarioError> {
         idempotent: reader.bool("idempotent")?,
         retry_body_limit: reader.size("retry_body_limit")?,
         probe: reader.bool("probe")?,
+        manycall_window: reader.count("manycall_window")?,
         backup_factor: reader.number("backup_factor")?,
         forward_cpu: reader.duration("forward_cpu")?,
         message_cpu: reader.duration("message_cpu")?,
