@@ -110,6 +110,38 @@ fn quick_items_do_not_bury_their_entry() {
 }
 
 #[test]
+fn ten_years_cost_what_happens_in_them() {
+    let run = run(r#"
+name = "decade"
+seed = 1
+discovery = "oracle"
+
+[network]
+nodes = 10
+start = "converged"
+latency = "10ms"
+
+[[function]]
+name = "f"
+providers = 3
+service_time = "10ms"
+
+[[phase]]
+name = "p"
+duration = "3650d"
+anycall = { every = "30d" }
+
+[[fault]]
+at = "100d"
+kill = { count = 1 }
+"#);
+    assert!(run.calls().iter().all(|call| matches!(call.outcome, Outcome::Ok | Outcome::EntryDown)));
+    let rows = run.timeline();
+    assert!((300..1_000).contains(&rows.len()), "{} rows", rows.len());
+    assert_eq!(rows.iter().map(|row| row.offered).sum::<u64>(), 122);
+}
+
+#[test]
 fn everything_going_wrong_at_once_is_survived() {
     let mut rest = String::from(
         "[churn]\nsession = { exponential = \"5s\" }\ngap = { exponential = \"5s\" }\nleave = \"50%\"\nfresh = true\n\n[[phase]]\nname = \"p\"\nduration = \"20s\"\nanycall = { rate = \"50/s\", policy = \"race\" }\nmanycall = { items = 50, every = \"1s\", policy = \"backup\" }\n",
