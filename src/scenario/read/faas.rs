@@ -75,7 +75,7 @@ pub(in crate::scenario) static FAAS: Section = Section {
             "probe_interval",
             POSITIVE_DURATION,
             "250ms",
-            "A peer that is silent while calls are in flight is asked for a sign of life this often.",
+            "A peer that is silent while calls are in flight is asked for a sign of life this often; at least 1ms.",
         ),
         default(
             "probe_misses",
@@ -158,7 +158,7 @@ pub(super) fn faas(reader: &Reader<'_>) -> Result<Faas, ScenarioError> {
         backoff_initial,
         backoff_max,
         retry_after: reader.duration("retry_after")?,
-        probe_interval: reader.duration("probe_interval")?,
+        probe_interval: reader.interval("probe_interval", Duration::from_millis(1))?,
         probe_misses: reader.count("probe_misses")?,
         attempt_timeout: reader.optional_duration("attempt_timeout")?,
         avoid: reader.duration("avoid")?,
