@@ -262,6 +262,58 @@ fn nodes_account_for_calls_and_bytes() {
     assert_eq!(timeline, bytes_out, "bytes by second and by node");
 }
 
+/// Joining, announcing and settling leave no trace in what nodes did: that counts from time 0.
+#[test]
+fn nodes_count_from_time_zero() {
+    let run = run(r#"
+name = "zero"
+seed = 3
+
+[network]
+nodes = 12
+start = "join"
+join_over = "30s"
+settle = "1min"
+latency = "10ms"
+
+[[function]]
+name = "f"
+providers = 3
+service_time = { exponential = "20ms" }
+concurrency = 1
+timeout = "10s"
+
+[[phase]]
+name = "calls"
+duration = "20s"
+anycall = { rate = "40/s", policy = "random" }
+"#);
+    let calls = run.calls();
+    assert!(calls.iter().all(|call| call.outcome == Outcome::Ok));
+    let (mut executions, mut busy, mut bytes_out, mut nodes) = (0, 0, 0, 0);
+    run.each_node(|node| {
+        executions += node.executions;
+        busy += node.busy_us;
+        bytes_out +=
+            node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
+        nodes += 1;
+        // The run ends with its last call, a little after the phase.
+        assert!((20_000_000..21_000_000).contains(&node.uptime_us), "{}", node.uptime_us);
+    });
+    assert_eq!(nodes, 12);
+    assert_eq!(executions, calls.len() as u64);
+    // One job at a time: it has a core for itself. Each sum is rounded down.
+    let ran: i64 = calls.iter().map(|call| call.parts[EXEC].unwrap()).sum();
+    assert!((0..=calls.len() as i64).contains(&(busy - ran)), "{busy} us of cores, {ran} us of calls");
+    let bytes = |wanted: fn(i64) -> bool| -> u64 {
+        let timeline = run.timeline();
+        let rows = timeline.iter().filter(|row| wanted(row.second));
+        rows.map(|row| row.upkeep_bytes + row.lookup_bytes + row.records_bytes + row.calls_bytes).sum()
+    };
+    assert!(bytes(|second| second < 0) > 0);
+    assert_eq!(bytes_out, bytes(|second| second >= 0));
+}
+
 /// The value at a share of sorted values: the smallest that at least that share do not exceed.
 fn quantile(sorted: &[i64], share: f64) -> i64 {
     let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;

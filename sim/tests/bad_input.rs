@@ -8,6 +8,7 @@ mod common;
 use common::{run, run_with, scenarios, sim};
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use tempfile::TempDir;
 
 const GOOD: &str = r#"name = "small"
@@ -177,22 +178,86 @@ fn an_earlier_run_is_replaced_only_when_forced() {
     assert_eq!(fs::read_dir(folder.path().join("results/small")).unwrap().count(), 3);
 }
 
-#[test]
-fn an_interrupted_run_leaves_nothing_that_looks_complete() {
-    let folder = TempDir::new().unwrap();
-    // Minutes of work.
+/// A run with minutes of work before it, in a folder of its own.
+fn begin_long_run(folder: &Path) -> Child {
     let long = GOOD.replace("duration = \"5s\"", "duration = \"10d\"").replace("10/s", "1000/s");
-    fs::write(folder.path().join("long.toml"), long).unwrap();
+    fs::write(folder.join("long.toml"), long).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sim"))
+        .current_dir(folder)
+        .args(["long.toml", "--quiet"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while hidden(folder).iter().all(|name| !name.ends_with(".incomplete")) {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child
+}
+
+/// What there is of runs in a folder.
+fn hidden(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.join("results/small")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_told_to_end_takes_away_what_it_began() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let folder = TempDir::new().unwrap();
+        let child = begin_long_run(folder.path());
+        let told = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(told.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{signal}");
+        says(&String::from_utf8(output.stderr).unwrap(), &["interrupted"]);
+        assert_eq!(hidden(folder.path()), [""; 0], "{signal}");
+    }
+}
+
+#[test]
+fn a_killed_run_is_taken_away_by_the_next_of_its_name_and_a_living_one_is_not() {
+    let folder = TempDir::new().unwrap();
+    let mut child = begin_long_run(folder.path());
+    let again = || {
+        let mut again = sim();
+        again.current_dir(folder.path()).args(["long.toml", "--quiet", "--force"]);
+        again
+    };
+    let refused = again().output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    says(&String::from_utf8(refused.stderr).unwrap(), &["results/small/1-", "another process"]);
+    assert!(child.try_wait().unwrap().is_none(), "it was disturbed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = hidden(folder.path());
+    assert_eq!(left.len(), 2, "{left:?}");
+    let stale = folder
+        .path()
+        .join("results/small")
+        .join(left.iter().find(|name| name.ends_with("incomplete")).unwrap());
+    fs::write(stale.join("mark"), "").unwrap();
+    // The next one begins anew in its place.
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sim"))
         .current_dir(folder.path())
         .args(["long.toml", "--quiet"])
         .spawn()
         .unwrap();
-    let results = folder.path().join("results/small");
-    while !results.exists() {
+    while stale.join("mark").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(hidden(folder.path()).len(), 2);
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_that_looks_complete() {
+    let folder = TempDir::new().unwrap();
+    let mut child = begin_long_run(folder.path());
+    let results = folder.path().join("results/small");
     child.kill().unwrap();
     child.wait().unwrap();
     fn manifests(folder: &Path) -> usize {
@@ -213,7 +278,7 @@ fn an_interrupted_run_leaves_nothing_that_looks_complete() {
     assert_eq!(manifests(&results), 0);
     for entry in fs::read_dir(&results).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name.starts_with('.') && name.ends_with(".incomplete"), "{name}");
+        assert!(name.starts_with('.'), "{name}");
     }
 }
 

@@ -9,8 +9,13 @@ use edge_faas_core::results::Outcome;
 
 /// A small network with `network` in its section, one function with `function`, and then `rest`.
 fn odd(network: &str, function: &str, rest: &str) -> Vec<Call> {
+    odd_of(3, network, function, rest)
+}
+
+/// The same with so many providers.
+fn odd_of(providers: u32, network: &str, function: &str, rest: &str) -> Vec<Call> {
     let run = run(&format!(
-        "name = \"odd\"\nseed = 1\n\n[network]\nnodes = 20\n{network}\n\n[[function]]\nname = \"f\"\nproviders = 3\n{function}\n\n{rest}\n"
+        "name = \"odd\"\nseed = 1\n\n[network]\nnodes = 20\n{network}\n\n[[function]]\nname = \"f\"\nproviders = {providers}\n{function}\n\n{rest}\n"
     ));
     let calls = run.calls();
     let mut numbers: Vec<u64> = calls.iter().map(|call| call.call).collect();
@@ -83,6 +88,57 @@ fn times_beyond_all_measure_are_never_and_no_overflow() {
     }
     let busy = format!("[faas]\nforward_cpu = \"3650d\"\nmessage_cpu = \"3650d\"\n{CALLS}");
     odd("latency = \"10ms\"", PLAIN, &busy);
+}
+
+#[test]
+fn quick_items_do_not_bury_their_entry() {
+    // More items than an entry can send before a provider would seem dead, and slots for all of them at once.
+    const ITEMS: u64 = 300_000;
+    // With the usual memory an instance there is room for 64 of them, whatever the number of slots.
+    for (policy, providers, memory) in
+        [("late-binding", 3, "0B"), ("late-binding", 15, "128MiB"), ("static", 3, "128MiB")]
+    {
+        let phase = format!(
+            "[[phase]]\nname = \"p\"\nduration = \"1s\"\nmanycall = {{ items = {ITEMS}, every = \"1s\", policy = \"{policy}\" }}\n[output]\nattempts = false\n"
+        );
+        let function = format!("service_time = \"1us\"\nconcurrency = 1000000\nmemory = \"{memory}\"");
+        let calls = odd_of(providers, "latency = \"10ms\"", &function, &phase);
+        assert_eq!(check_items(&calls, ITEMS), 1);
+        let counts = outcomes(&calls);
+        assert_eq!(counts.get(&Outcome::Ok), Some(&(ITEMS as usize)), "{policy} {providers}: {counts:?}");
+    }
+}
+
+#[test]
+fn ten_years_cost_what_happens_in_them() {
+    let run = run(r#"
+name = "decade"
+seed = 1
+discovery = "oracle"
+
+[network]
+nodes = 10
+start = "converged"
+latency = "10ms"
+
+[[function]]
+name = "f"
+providers = 3
+service_time = "10ms"
+
+[[phase]]
+name = "p"
+duration = "3650d"
+anycall = { every = "30d" }
+
+[[fault]]
+at = "100d"
+kill = { count = 1 }
+"#);
+    assert!(run.calls().iter().all(|call| matches!(call.outcome, Outcome::Ok | Outcome::EntryDown)));
+    let rows = run.timeline();
+    assert!((300..1_000).contains(&rows.len()), "{} rows", rows.len());
+    assert_eq!(rows.iter().map(|row| row.offered).sum::<u64>(), 122);
 }
 
 #[test]

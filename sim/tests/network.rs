@@ -44,6 +44,11 @@ const LINKS: &str = "bandwidth = { up = \"8Mbit/s\", down = \"8Mbit/s\" }";
 /// The head of a call and of an answer, which goes before the body.
 const HEAD: i64 = 256;
 
+/// The scenario with another discovery, which asks nobody.
+fn known(scenario: &str, discovery: &str) -> String {
+    scenario.replace("seed = 1", &format!("seed = 1\ndiscovery = {discovery}"))
+}
+
 fn ok(scenario: &str) -> Vec<Call> {
     let calls = run(scenario).calls();
     assert!(calls.iter().all(|call| call.outcome == Outcome::Ok && call.forwards == 1));
@@ -81,15 +86,42 @@ fn a_cold_call_pays_the_handshake() {
 }
 
 #[test]
+fn a_call_that_waits_for_anothers_handshake_waits_for_its_connection() {
+    // The second call is due 100 ms after the first, in the middle of its handshake of 160 ms.
+    let calls = ok(&known(&scenario("", NO_CPU, "every = \"100ms\", calls = 2"), "\"oracle\""));
+    assert_eq!(calls.len(), 2);
+    for (call, connect) in calls.iter().zip([160_000, 60_000]) {
+        assert_eq!((call.parts[CONNECT], call.parts[NETWORK]), (Some(connect), Some(40_000)), "{call:?}");
+    }
+}
+
+#[test]
 fn passing_a_call_on_takes_processor_time() {
-    // 1 ms each at the entry and at the provider, for the call and for its answer.
-    let network = |forward: &str| -> i64 {
-        let faas = format!("forward_cpu = \"{forward}\"\nmessage_cpu = \"0s\"");
-        let calls = ok(&scenario("", &faas, "every = \"1s\""));
-        calls[300].parts[NETWORK].unwrap()
+    // What a node sends leaves when it has passed on what came before. The function takes no time, so the answer
+    // waits for the call as well, and the client's next call for the answer.
+    let faas = "forward_cpu = \"1ms\"\nmessage_cpu = \"0s\"";
+    let clients = "clients = 1, calls = 5";
+    let calls = |discovery: &str| {
+        let scenario =
+            scenario("", faas, clients).replace("service_time = \"10ms\"", "service_time = \"0s\"");
+        run(&known(&scenario, discovery)).calls()
     };
-    let cost = network("1ms") - network("0s");
-    assert!((2_000..=4_000).contains(&cost) && cost % 1_000 == 0, "{cost}");
+    let network =
+        |calls: &[Call]| -> Vec<i64> { calls.iter().map(|call| call.parts[NETWORK].unwrap()).collect() };
+    // 1 ms at the entry, 1 ms at the provider for the call and 1 ms for its answer; then 1 ms at the entry.
+    assert_eq!(network(&calls("\"oracle\"")), [43_000, 44_000, 44_000, 44_000, 44_000]);
+    // A gateway between them is an end of both ways: 2 ms for the call and 2 ms for its answer, and another round trip.
+    assert_eq!(network(&calls("{ kind = \"central\", node = 5 }")), [87_000, 88_000, 88_000, 88_000, 88_000]);
+}
+
+#[test]
+fn a_call_that_stays_where_it_entered_is_not_passed_on() {
+    let faas = "forward_cpu = \"1s\"\nmessage_cpu = \"0s\"";
+    let local = scenario("", faas, "every = \"100ms\", calls = 20")
+        .replace("entry = { nodes = [3] }", "entry = { nodes = [7] }");
+    for call in run(&local).calls() {
+        assert_eq!((call.latency, call.forwards), (Some(10_000), 0), "{call:?}");
+    }
 }
 
 #[test]

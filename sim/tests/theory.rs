@@ -6,7 +6,8 @@
 mod common;
 
 use common::{Run, run_with};
-use edge_faas_core::results::{LookupPurpose, LookupRecord, Table};
+use edge_faas_core::results::{LookupPurpose, LookupRecord, NodeRecord, Table};
+use std::collections::BTreeMap;
 
 /// Look-ups for calls in a settled network of `nodes`.
 const SETTLED: &str = r#"
@@ -126,6 +127,111 @@ fn compare(nodes: u32, joining: &str) {
 #[test]
 fn a_settled_network_is_like_one_that_joined() {
     compare(1_000, "60s");
+}
+
+/// Nodes that come and go; `rest` lets a network that joined reach its steady state.
+const CHURN: &str = r#"
+name = "churn"
+seed = 5
+repetitions = 3
+[network]
+nodes = 1000
+start = "converged"
+join_over = "60s"
+latency = { constant = "40ms" }
+[churn]
+session = { exponential = "20min" }
+gap = { exponential = "10min" }
+[faas]
+message_cpu = "0s"
+[[function]]
+name = "f"
+copies = 400
+providers = 3
+service_time = { constant = "1ms" }
+[[phase]]
+name = "rest"
+duration = "1s"
+[[phase]]
+name = "calls"
+duration = "60s"
+anycall = { rate = "20/s", arrivals = "constant" }
+[output]
+attempts = false
+timeline = false
+"#;
+
+/// What is compared between networks under churn, at the end of three repetitions.
+fn under_churn(start: &str, rest: &str, seed: u32) -> [(&'static str, f64); 7] {
+    let settings =
+        [format!("network.start={start}"), format!("phase.rest.duration={rest}"), format!("seed={seed}")];
+    let mut words = vec!["--threads", "2"];
+    for setting in &settings {
+        words.extend(["--set", setting]);
+    }
+    let run = run_with(CHURN, &words);
+    let mut up = BTreeMap::new();
+    for event in run.events() {
+        if let Some(node) = event.node {
+            up.insert((event.repetition, node), event.kind == "join");
+        }
+    }
+    let (mut entries, mut stale, mut count) = (0.0, 0.0, 0.0);
+    let mut reader = run.reader(Table::Nodes);
+    while let Some((context, node)) = reader.next::<NodeRecord>().unwrap() {
+        let key = (context.repetition.unwrap(), node.node.to_string());
+        // One that nothing happened to has been up, or away, all the time.
+        if up.get(&key).copied().unwrap_or(node.uptime_us > 0) {
+            let size = f64::from(node.table_size);
+            entries += size;
+            stale += size * node.stale_share.unwrap_or(0.0);
+            count += 1.0;
+        }
+    }
+    let call = |value: fn(&LookupRecord<'_>) -> f64| mean(&run, LookupPurpose::Call, value);
+    [
+        ("nodes up", count),
+        ("table size", entries / count),
+        ("stale share", stale / entries),
+        ("requests", call(|row| f64::from(row.requests))),
+        ("look-up time", call(|row| (row.done_us.unwrap_or(0) - row.start_us) as f64)),
+        ("time-outs", call(|row| f64::from(row.timeouts))),
+        ("live among found", call(|row| f64::from(row.found_live.unwrap()) / f64::from(row.found.max(1)))),
+    ]
+}
+
+/// Compares networks under churn over some seeds.
+fn compare_under_churn(seeds: &[u32], tolerance: f64) {
+    let mean_of = |start: &str, rest: &str| {
+        let mut sums = under_churn(start, rest, seeds[0]);
+        for seed in &seeds[1..] {
+            for (sum, more) in sums.iter_mut().zip(under_churn(start, rest, *seed)) {
+                sum.1 += more.1;
+            }
+        }
+        sums
+    };
+    let (joined, settled) = (mean_of("join", "60min"), mean_of("converged", "1s"));
+    let off = |a: f64, b: f64| b / a - 1.0;
+    let rows: Vec<String> = joined
+        .iter()
+        .zip(&settled)
+        .map(|((what, joined), (_, settled))| format!("{what} {:+.1} %", off(*joined, *settled) * 100.0))
+        .collect();
+    println!("settled against joined: {}", rows.join(", "));
+    assert!(joined.iter().zip(&settled).all(|(a, b)| off(a.1, b.1).abs() <= tolerance), "{rows:#?}");
+}
+
+/// Three repetitions differ from three others by some per cent: how many nodes happen to be away says most.
+#[test]
+fn under_churn_a_settled_network_is_like_one_that_joined() {
+    compare_under_churn(&[5], 0.10);
+}
+
+#[test]
+#[ignore = "some minutes of processor time: cargo test --release -p edge-faas-sim --test theory -- --ignored"]
+fn under_churn_a_settled_network_is_within_five_per_cent_of_one_that_joined() {
+    compare_under_churn(&[1, 2, 3, 4, 5], 0.05);
 }
 
 #[test]

@@ -72,6 +72,9 @@ impl Router {
                 if attempt.sent.is_none() {
                     attempt.sent = Some(env.now);
                     health.connected(attempt.start, env.now);
+                    if let Some(map) = attempt.map {
+                        self.item_sent(env, map);
+                    }
                 }
             }
             AttemptEvent::Accepted { capacity } => {
@@ -307,7 +310,8 @@ impl Router {
             provider.ended();
         }
         if let Some(map) = attempt.map {
-            self.map_attempt_ended(map, id);
+            let unsent = attempt.sent.is_none() && attempt.peer != self.me;
+            self.map_attempt_ended(map, id, unsent);
         }
         env.cx.emit(Output::AttemptDone(Box::new(AttemptReport {
             id,

@@ -38,6 +38,8 @@ pub struct Config {
     pub entry_queue: usize,
     /// `least-loaded` and `power-of-two` ask for the load first and pay the round trip.
     pub probe_first: bool,
+    /// Items of manycalls in flight at one provider, at most, however many slots it has; at least 1.
+    pub manycall_window: u32,
     /// A straggler is an item that runs longer than this multiple of the median of what is done. Copies are made
     /// only of items that may run twice (`idempotent`).
     pub backup_factor: f64,
@@ -73,6 +75,7 @@ impl Default for Config {
             attempt_timeout: None,
             entry_queue: 1_024,
             probe_first: false,
+            manycall_window: 4_096,
             backup_factor: 2.0,
         }
     }

@@ -347,6 +347,7 @@ impl Router {
             return;
         };
         self.timers.remove(call.deadline, Key::Deadline(id));
+        let pooled = call.wait == Wait::Pool;
         for attempt in std::mem::take(&mut call.live) {
             self.abandon(cx, attempt);
         }
@@ -372,7 +373,7 @@ impl Router {
             error: call.error(outcome),
         })));
         if let Some(map) = call.map {
-            self.map_item_done(cx, map, id);
+            self.map_item_done(cx, map, id, pooled);
         }
     }
 }

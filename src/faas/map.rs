@@ -33,6 +33,8 @@ pub(super) struct MapState {
     pub(super) pool: VecDeque<CallId>,
     /// Attempts in flight, in the order they were started.
     pub(super) live: BTreeSet<AttemptId>,
+    /// Of these, how many have not left this node.
+    pub(super) unsent: u64,
     /// How long successful items took (`backup`).
     pub(super) took: Option<Box<Histogram>>,
     pub(super) backup_timer: Option<Time>,
@@ -76,6 +78,7 @@ impl Router {
             ended: map.items == Some(0),
             pool: VecDeque::new(),
             live: BTreeSet::new(),
+            unsent: 0,
             took: (policy == ManycallPolicy::Backup).then(|| Box::new(Histogram::new())),
             backup_timer: None,
             split: None,
@@ -191,11 +194,11 @@ impl Router {
         }
     }
 
-    /// An item is over.
-    pub(super) fn map_item_done(&mut self, cx: &mut Context<'_>, id: MapId, call: CallId) {
+    /// An item is over (`pooled`: while it waited for an attempt).
+    pub(super) fn map_item_done(&mut self, cx: &mut Context<'_>, id: MapId, call: CallId, pooled: bool) {
         let Some(map) = self.maps.get_mut(&id) else { return };
         map.open = map.open.saturating_sub(1);
-        if let Some(at) = map.pool.iter().position(|item| *item == call) {
+        if pooled && let Some(at) = map.pool.iter().position(|item| *item == call) {
             map.pool.remove(at);
         }
         self.map_over(cx, id);
@@ -213,9 +216,11 @@ impl Router {
         }
     }
 
-    pub(super) fn map_attempt_ended(&mut self, id: MapId, attempt: AttemptId) {
+    /// An attempt is over (`unsent`: before it has left this node).
+    pub(super) fn map_attempt_ended(&mut self, id: MapId, attempt: AttemptId, unsent: bool) {
         if let Some(map) = self.maps.get_mut(&id) {
             map.live.remove(&attempt);
+            map.unsent = map.unsent.saturating_sub(u64::from(unsent));
         }
     }
 

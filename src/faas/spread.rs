@@ -19,9 +19,14 @@ const MAX_HIDDEN: u64 = 1_024;
 /// Items that `static` asks for at a time when it does not know how many there are.
 const STATIC_BATCH: u64 = 1_024;
 
+/// Most items that are given out and have not left this node, apart from one for each provider, which may have to be
+/// dialled. Sending takes the node's own time: what queues for it delays signs of life, and is bound to a provider
+/// too early. These few keep a link busy while the next ones are fetched.
+const MAX_UNSENT: u64 = 256;
+
 /// How many items may be in flight at a provider: its slots, and as many more as are worked off there during one
-/// round trip, but none that it would refuse. One before it has said how full it is.
-fn window(provider: &Provider, rtt: Option<Duration>) -> u32 {
+/// round trip, but no more than `most` and none that it would refuse. One before it has said how full it is.
+fn window(provider: &Provider, rtt: Option<Duration>, most: u32) -> u32 {
     let Some(capacity) = provider.capacity else {
         return 1;
     };
@@ -34,7 +39,7 @@ fn window(provider: &Provider, rtt: Option<Duration>) -> u32 {
         }
         _ => 0,
     };
-    slots.saturating_add(hidden).min(provider.limit()).max(1)
+    slots.saturating_add(hidden).min(most).min(provider.limit()).max(1)
 }
 
 impl Router {
@@ -76,6 +81,7 @@ impl Router {
         let mut at = 0;
         while let Some(map) = self.maps.get(&id)
             && !map.pool.is_empty()
+            && self.sending_room(map) > 0
             && self.anybody(env, map)
         {
             let Some(item) = map.pool.get(at).copied() else {
@@ -121,8 +127,28 @@ impl Router {
         kind: AttemptKind,
     ) {
         let attempt = self.start(env, item, peer, kind);
+        let local = peer == self.me;
         if let (Some(attempt), Some(map)) = (attempt, self.maps.get_mut(&id)) {
             map.live.insert(attempt);
+            map.unsent += u64::from(!local);
+        }
+    }
+
+    /// How many more items may be given out before those that were have left.
+    fn sending_room(&self, map: &MapState) -> u64 {
+        let providers = self.cache.get(map.function).map_or(0, |entry| entry.providers.len() as u64);
+        (MAX_UNSENT + providers).saturating_sub(map.unsent)
+    }
+
+    /// An item has left this node.
+    pub(super) fn item_sent(&mut self, env: &mut Env<'_, '_>, id: MapId) {
+        let Some(map) = self.maps.get(&id) else { return };
+        let (function, full) = (map.function, self.sending_room(map) == 0);
+        if let Some(map) = self.maps.get_mut(&id) {
+            map.unsent = map.unsent.saturating_sub(1);
+        }
+        if full {
+            self.pump(env, function);
         }
     }
 
@@ -154,7 +180,7 @@ impl Router {
             return (0, 0);
         }
         let rtt = if provider.peer == self.me { None } else { self.health.get(provider.health).rtt() };
-        let window = window(provider, rtt);
+        let window = window(provider, rtt, cx.config.faas.manycall_window);
         (window, window.saturating_sub(provider.in_flight))
     }
 
@@ -219,8 +245,12 @@ impl Router {
         let want = match map.policy {
             ManycallPolicy::Static => match (&map.split, map.items) {
                 (None, _) => 0,
-                (Some(_), Some(items)) => items - map.received.min(items),
-                (Some(_), None) => STATIC_BATCH,
+                (Some(list), items) => {
+                    // Whom an item goes to is settled; when it is fetched makes no difference to that.
+                    let most = list.len() as u64 * u64::from(cx.config.faas.manycall_window);
+                    let left = items.map_or(STATIC_BATCH, |items| items.saturating_sub(map.received));
+                    left.min(most.saturating_sub(map.open))
+                }
             },
             ManycallPolicy::LateBinding | ManycallPolicy::Backup => {
                 let Some(entry) = self.cache.get(map.function) else {
@@ -231,7 +261,7 @@ impl Router {
                     .iter()
                     .map(|provider| u64::from(self.windows(cx, now, map, provider).1))
                     .sum();
-                free.saturating_sub(map.pool.len() as u64)
+                free.min(self.sending_room(map)).saturating_sub(map.pool.len() as u64)
             }
         };
         self.ask_items(cx, id, want);

@@ -14,6 +14,10 @@ pub(crate) struct Latencies {
     buckets: Vec<(u16, u32)>,
 }
 
+/// Quiet seconds in a row that all have rows; of more, the first and the last stand for all. So a run costs what happens
+/// in it and not what time passes, and a line drawn through the rows is still right.
+const QUIET_MAX: i64 = 60;
+
 /// Buckets per power of two.
 const PER_OCTAVE: u64 = 128;
 
@@ -141,7 +145,8 @@ impl Timeline {
         self.seconds.iter().rev().find(|(_, second)| second.offered > 0).map(|(at, _)| at + 1)
     }
 
-    /// Hands every second from the first to the last in which something happened to `take`.
+    /// Hands the seconds from the first to the last in which something happened to `take`; of more than [`QUIET_MAX`]
+    /// in a row in which nothing did, the first and the last.
     pub(crate) fn rows<E>(
         &mut self,
         mut take: impl FnMut(&TimelineRecord) -> Result<(), E>,
@@ -153,7 +158,10 @@ impl Timeline {
         let quiet = Second::default();
         for (at, busy) in &self.seconds {
             // The quiet seconds in between, then the busy one.
-            for second in next.unwrap_or(*at)..=*at {
+            let (from, last) = (next.unwrap_or(*at), *at - 1);
+            let long = last - from >= QUIET_MAX;
+            let quiet_seconds = if long { from..=from } else { from..=last };
+            for second in quiet_seconds.chain(long.then_some(last)).chain([*at]) {
                 let now = if second == *at { busy } else { &quiet };
                 offered += now.offered;
                 ended += now.outcomes.iter().sum::<u64>();
@@ -253,5 +261,34 @@ mod tests {
         assert_eq!(rows[0].calls_bytes, 5);
         assert!((rows[3].p50_us.unwrap() - 1_200_000).abs() < 4_800);
         assert_eq!(rows[1].p50_us, None);
+    }
+
+    #[test]
+    fn of_a_long_quiet_stretch_the_first_and_the_last_second_are_rows() {
+        let decade = 3_650 * 86_400;
+        let seconds = |gap: i64| {
+            let mut timeline = Timeline::default();
+            timeline.call(&call(0, Some(10_000_000_000), Outcome::Ok));
+            timeline.nodes_up(Time::from_micros(0), 7);
+            timeline.nodes_up(Time::from_micros(gap * 1_000_000), 8);
+            let mut rows = Vec::new();
+            timeline
+                .rows(|row| {
+                    rows.push((row.second, row.in_flight, row.nodes_up));
+                    Ok::<(), ()>(())
+                })
+                .unwrap();
+            rows.retain(|(second, ..)| *second <= gap);
+            rows
+        };
+        assert_eq!(seconds(61).len(), 62);
+        for gap in [62, decade] {
+            let rows = [(0, 1, Some(7)), (1, 1, Some(7)), (gap - 1, 1, Some(7)), (gap, 1, Some(8))];
+            // The call ends after 115 days.
+            let rows = rows.map(|(second, open, up)| (second, open - u64::from(second >= 10_000_000), up));
+            let said = seconds(gap);
+            assert!(rows.iter().all(|row| said.contains(row)), "{said:?}");
+            assert!(said.len() <= 7, "{said:?}");
+        }
     }
 }

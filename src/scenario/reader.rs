@@ -277,6 +277,15 @@ impl<'a> Reader<'a> {
         self.must(key, value)
     }
 
+    /// A duration of something that is done again and again: `least` or longer, or a run would do nothing else.
+    pub(super) fn interval(&self, key: &str, least: Duration) -> Result<Duration, ScenarioError> {
+        let interval = self.duration(key)?;
+        if interval < least {
+            return Err(self.error(key, format!("is too short: {least} or more is valid")));
+        }
+        Ok(interval)
+    }
+
     /// A duration, if given.
     pub(super) fn optional_duration(&self, key: &str) -> Result<Option<Duration>, ScenarioError> {
         let Some(seconds) = self.quantity(key, Quantity::Duration)? else {

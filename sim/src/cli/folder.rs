@@ -1,7 +1,7 @@
 //! A run's folder on disk: it gets its name when it is complete.
 
 use edge_faas_core::results::{Folder, Part, Scratch, Table};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,43 +9,74 @@ use std::path::{Path, PathBuf};
 const SPILL: usize = 16 << 20;
 
 /// A folder in the making, beside where it will be. Dropped before [`RunFolder::complete`], it takes itself away.
+///
+/// A lock file beside it says that somebody is at work. A process that is killed leaves folder and file behind, but the
+/// lock goes with it: so who gets the lock knows that what is there was left, and takes it away.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     making: PathBuf,
     target: PathBuf,
-    complete: bool,
+    lock: Lock,
 }
 
 impl RunFolder {
-    /// Begins a folder that will be `target`.
-    pub(super) fn begin(target: &Path) -> io::Result<Self> {
+    /// Begins a folder that will be `target`; `None` while another process makes the same one.
+    pub(super) fn begin(target: &Path) -> io::Result<Option<Self>> {
         let parent = target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("run");
-        let making = parent.join(format!(".{name}.{}.incomplete", std::process::id()));
+        let making = parent.join(format!(".{name}.incomplete"));
+        let Some(lock) = Lock::take(parent.join(format!(".{name}.lock")))? else {
+            return Ok(None);
+        };
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }
         fs::create_dir(&making)?;
-        Ok(RunFolder { making, target: target.to_owned(), complete: false })
+        Ok(Some(RunFolder { making, target: target.to_owned(), lock }))
     }
 
     /// Gives the folder its name; an earlier one of that name is replaced.
-    pub(super) fn complete(mut self) -> io::Result<()> {
+    pub(super) fn complete(self) -> io::Result<()> {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
-        fs::rename(&self.making, &self.target)?;
-        self.complete = true;
-        Ok(())
+        fs::rename(&self.making, &self.target)
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if !self.complete {
-            // Nothing more can be done about a folder that will not go.
-            let _ = fs::remove_dir_all(&self.making);
+        // Nothing more can be done about what will not go. A folder that is complete has another name by now.
+        let _ = fs::remove_dir_all(&self.making);
+        // The lock is still held: nobody else has made the file.
+        let _ = fs::remove_file(&self.lock.path);
+    }
+}
+
+/// A lock file that this process holds.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock; `None` while another process has it.
+    fn take(path: PathBuf) -> io::Result<Option<Self>> {
+        loop {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                // A file system without locks: runs on it have to look after themselves.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Whoever had it before may have taken the file away since it was opened: then it guards nothing.
+            if path.exists() {
+                return Ok(Some(Lock { path, _file: file }));
+            }
         }
     }
 }

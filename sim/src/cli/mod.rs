@@ -3,6 +3,7 @@
 mod args;
 mod cost;
 mod folder;
+mod interrupt;
 mod progress;
 mod run;
 mod trace;
@@ -15,13 +16,16 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Why a command did not do what it was asked to: exit code 2 for a mistake in what was given, 1 for the rest.
+/// Why a command did not do what it was asked to: exit code 2 for a mistake in what was given, 130 for an
+/// interruption, 1 for the rest.
 #[derive(Debug)]
 enum Failure {
     /// What the user gave is wrong. Nothing was written.
     Input(String),
     /// Something went wrong on the way, or a check did not hold.
     Other(String),
+    /// The user, or the system, ended it.
+    Interrupted,
 }
 
 impl Failure {
@@ -58,6 +62,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Other(message)) => {
             eprintln!("{message}");
             ExitCode::FAILURE
+        }
+        Err(Failure::Interrupted) => {
+            eprintln!("interrupted: nothing was kept");
+            ExitCode::from(interrupt::EXIT_CODE)
         }
     }
 }

@@ -4,7 +4,7 @@ use super::args::{Overrides, Run};
 use super::cost::{self, Meter};
 use super::folder::{RunFolder, TemporaryScratch};
 use super::progress::Progress;
-use super::{Failure, print};
+use super::{Failure, interrupt, print};
 use crate::engine::{Engine, Inputs, Totals};
 use edge_faas_core::results::{
     self, Cost, Folder, MANIFEST, Manifest, PhasePlan, Program, RepetitionOutput, RepetitionPlan,
@@ -86,8 +86,15 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         }
     }
     let meter = Meter::start();
+    interrupt::watch()?;
     let folder = RunFolder::begin(&target)
-        .map_err(|error| Failure::other(format!("{}: cannot be made: {error}", target.display())))?;
+        .map_err(|error| Failure::other(format!("{}: cannot be made: {error}", target.display())))?
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "{}: another process is running this scenario with this seed; wait for it, or use --output DIR",
+                target.display()
+            ))
+        })?;
     let (mut folder, written, totals) = play(&loaded, &inputs, &identity, folder, args.threads, args.quiet)?;
     let cost = Cost {
         events: totals.events,
@@ -218,6 +225,7 @@ fn repeat(
     progress: &Progress,
 ) -> Result<(RepetitionOutput, Totals, f64), Failure> {
     let scenario = &variant.scenario;
+    interrupt::check()?;
     let context = RunContext {
         run: identity.run.clone(),
         source: Source::Sim,
@@ -237,6 +245,7 @@ fn repeat(
         let reached = (now - begin) / (end - begin).max(1e-9);
         progress.advance(share, reached, now, engine.totals().messages - messages);
         (share, messages) = (reached, engine.totals().messages);
+        interrupt::check()?;
     }
     progress.advance(share, 1.0, engine.now().as_secs_f64(), engine.totals().messages - messages);
     let totals = engine.totals();

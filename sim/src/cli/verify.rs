@@ -2,7 +2,7 @@
 
 use super::folder::HashOnly;
 use super::run::{Identity, inputs, play};
-use super::{Failure, print};
+use super::{Failure, interrupt, print};
 use edge_faas_core::results::{self, FileEntry, MANIFEST, Manifest, Source};
 use edge_faas_core::scenario::{InputFile, Loaded, Variant};
 use std::fs::File;
@@ -33,6 +33,7 @@ pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<
     let loaded = Loaded::from_identity(variants, files.collect());
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded)?;
+    interrupt::watch()?;
     let (_, written, _) = play(&loaded, &inputs, &identity, HashOnly, threads, quiet)?;
     for entry in &manifest.files {
         match written.files.iter().find(|again| again.name == entry.name) {

@@ -377,6 +377,7 @@ fn config(scenario: &Scenario) -> Config {
             attempt_timeout: calls.attempt_timeout,
             entry_queue: calls.entry_queue as usize,
             probe_first: calls.probe,
+            manycall_window: calls.manycall_window,
             backup_factor: calls.backup_factor,
             ..faas::Config::default()
         },

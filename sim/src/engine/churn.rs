@@ -50,15 +50,22 @@ struct State {
     row: u32,
 }
 
-/// Which machines are up when the network begins.
-#[derive(Debug)]
+/// Which machines are up when the network begins, and since when they are or are not.
+#[derive(Debug, Default)]
 pub(crate) struct Initial {
     down: Vec<bool>,
+    /// Empty, but in a network that settled under churn.
+    ages: Vec<Duration>,
 }
 
 impl Initial {
     pub(crate) fn is_up(&self, number: u32) -> bool {
         !self.down.get(number as usize).copied().unwrap_or(false)
+    }
+
+    /// How long a machine has been up, or away; [`Duration::MAX`]: ever since.
+    pub(crate) fn age(&self, number: u32) -> Duration {
+        self.ages.get(number as usize).copied().unwrap_or(Duration::MAX)
     }
 }
 
@@ -105,16 +112,18 @@ impl Engine<'_> {
 
     /// Decides who is up when the network begins, and schedules the first changes.
     ///
-    /// A settled network is met at any moment of its nodes' lives: a machine is online with the probability of the
+    /// A settled network is met at any moment of its nodes' lives, if churn is there from time 0 on; then it is there before
+    /// it as well. A machine is online with the probability of the
     /// stationary law of its alternating renewal process, and what remains of its session or gap is drawn from the
     /// equilibrium distribution (Cox, "Renewal Theory", 1962, chapter 7). In a network that joins, churn begins with whole sessions.
     pub(crate) fn start_churn(&mut self) -> Initial {
         let Some(law) = &self.churn.law else {
-            return Initial { down: Vec::new() };
+            return Initial::default();
         };
         let mut down = vec![false; self.churn.states.len()];
-        let begin = law.from.max(self.now);
-        let stationary = self.scenario.network.start == Start::Converged && law.from <= self.now;
+        let stationary = self.scenario.network.start == Start::Converged && law.from <= Time::ZERO;
+        let begin = if stationary { self.now } else { law.from.max(self.now) };
+        let mut ages = if stationary { vec![Duration::MAX; down.len()] } else { Vec::new() };
         let mut events = Vec::new();
         let mut states = self.churn.states.clone();
         match &law.source {
@@ -144,9 +153,15 @@ impl Engine<'_> {
                     let rest = if stationary {
                         let (up, away) = (session.mean().unwrap_or(1e9), gap.mean().unwrap_or(1e9));
                         state.up = stream.chance(up / (up + away).max(f64::MIN_POSITIVE));
+                        let law = if state.up { session } else { gap };
                         // Of an infinite mean there is no equilibrium: it never ends.
-                        let rest = if state.up { session } else { gap }.sample_residual(&mut stream);
-                        Duration::from_secs_f64(rest.unwrap_or(1e9).min(1e9)).max(SHORTEST)
+                        let part = |stream: &mut Stream| {
+                            let part = law.sample_residual(stream);
+                            Duration::from_secs_f64(part.unwrap_or(1e9).min(1e9)).max(SHORTEST)
+                        };
+                        // What has passed of it has the law of what is left.
+                        ages[number] = part(&mut self.draws.stream(purpose::AGE, number as u64));
+                        part(&mut stream)
                     } else {
                         law.length(true, &mut stream)
                     };
@@ -161,7 +176,7 @@ impl Engine<'_> {
                 self.queue.push(at, Event::Churn(number));
             }
         }
-        Initial { down }
+        Initial { down, ages }
     }
 
     /// A machine's session or gap ends.

@@ -83,6 +83,7 @@ pub(crate) struct Flight {
     pub(crate) start: Time,
     /// When what is on its way now left.
     pub(super) sent: Time,
+    /// How long it waited for a handshake, its own or one that was under way.
     pub(crate) connect: Duration,
     /// Where the provider's answer to the entry stands.
     failure: Option<(AttemptFailure, Started)>,
@@ -183,10 +184,9 @@ impl Engine<'_> {
             (flight.entry, flight.provider, flight.direct, flight.relay.is_some());
         let depart = if direct { self.now } else { self.depart(entry) };
         match self.link(entry, provider, depart) {
-            Link::Ready(at, dialled) => {
-                if dialled {
-                    self.flights[id.slot as usize].connect = at.since(depart);
-                }
+            Link::Ready(at, _) => {
+                // The handshake, or what is left of one that is under way for somebody else.
+                self.flights[id.slot as usize].connect = at.since(depart);
                 self.queue.push(at, Event::Flight(id, Step::Ready));
             }
             Link::Refused(at) => self.queue.push(at, Event::Flight(id, Step::DialFailed)),
@@ -309,7 +309,7 @@ impl Engine<'_> {
                     return;
                 }
                 let bytes = HEAD_BYTES + self.workload.response_bytes(self.flights[id.slot as usize].call);
-                self.arrive_back(id, bytes);
+                self.answer_back(id, bytes);
                 self.answered(id, timing, status);
                 self.tell(id, AttemptEvent::Finished { status, timing, capacity });
                 self.drop_flight(id);
@@ -329,15 +329,22 @@ impl Engine<'_> {
         self.flight(id).map_or(0, |flight| HEAD_BYTES + self.workload.request_bytes(flight.call))
     }
 
-    /// The way back ends: counted like any message, unless it never left the machine.
-    pub(super) fn arrive_back(&mut self, id: FlightId, bytes: u64) {
+    /// Word from the provider has come back: counted like any message, unless it never left the machine.
+    fn arrive_back(&mut self, id: FlightId, bytes: u64) {
         let Some(flight) = self.flight(id) else { return };
-        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        let (from, to) = (flight.provider, flight.entry);
         if from != to {
             self.arrive(from, to, TrafficClass::Calls, bytes);
-            if !direct {
-                self.charge_forward(to);
-            }
+        }
+    }
+
+    /// The answer has come back: its entry passes it on.
+    pub(super) fn answer_back(&mut self, id: FlightId, bytes: u64) {
+        self.arrive_back(id, bytes);
+        let Some(flight) = self.flight(id) else { return };
+        let (from, to, direct) = (flight.provider, flight.entry, flight.direct);
+        if from != to && !direct {
+            self.charge_forward(to);
         }
     }
 

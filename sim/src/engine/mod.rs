@@ -6,7 +6,7 @@
 //! - `population`, `node`, `connections`: who is who, and what a machine remembers;
 //! - `traffic`: Kademlia's messages, `parcels`: those on their way, `prefetch`: their memory; `flight`: attempts of calls; `relay`: calls through a gateway;
 //!   `workload`: the schedule of calls;
-//! - `start`: joining, or a network that has settled; `lifecycle` and `churn`: nodes that go and come back;
+//! - `start`: joining, or a network that has settled (`settled`: its tables and records); `lifecycle` and `churn`: nodes that go and come back;
 //!   `fault`: the fault timeline; `misbehave`: nodes that break the protocol;
 //! - `truth`: what only a simulator knows; `record`: rows.
 
@@ -23,6 +23,7 @@ mod population;
 mod prefetch;
 mod record;
 mod relay;
+mod settled;
 mod start;
 mod traffic;
 mod truth;
@@ -74,6 +75,12 @@ pub(crate) mod purpose {
     pub(crate) const LIE: Purpose = Purpose(1033);
     /// The overlay of a flood, the rumours of a gossip.
     pub(crate) const DISCOVERY: Purpose = Purpose(1034);
+    /// For how long a machine of a settled network has been up, or away.
+    pub(crate) const AGE: Purpose = Purpose(1035);
+    /// Who else is in a settled routing table although it is away.
+    pub(crate) const STALE: Purpose = Purpose(1036);
+    /// Whether a machine that was away from the beginning had said goodbye.
+    pub(crate) const GOODBYE: Purpose = Purpose(1037);
 }
 
 /// Something that is due.
@@ -304,7 +311,7 @@ impl<'s> Engine<'s> {
 
     /// A node's state machine, and the context that it is lent.
     #[inline]
-    pub(crate) fn lend(&mut self, node: u32) -> (&mut Peer, Context<'_>) {
+    fn lend(&mut self, node: u32) -> (&mut Peer, Context<'_>) {
         let cx = Context {
             identity: self.population.identity(node),
             config: &self.config,

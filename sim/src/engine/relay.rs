@@ -207,7 +207,7 @@ impl Engine<'_> {
             self.undelivered(id, Step::Answered);
             return;
         }
-        self.arrive_back(id, self.back_bytes(call));
+        self.answer_back(id, self.back_bytes(call));
         let report = self
             .workload
             .calls

@@ -295,7 +295,7 @@ impl Engine<'_> {
         self.nodes[node as usize].cpu_free.max(self.now)
     }
 
-    /// Takes processor time of a node's for passing a call on.
+    /// Takes processor time of a node's for passing a call, or its answer, on: once at each end of each way.
     pub(crate) fn charge_forward(&mut self, node: u32) {
         let now = self.now;
         let node = &mut self.nodes[node as usize];

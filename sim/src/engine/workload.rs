@@ -355,7 +355,6 @@ impl Engine<'_> {
             self.dial(id);
             return;
         }
-        self.charge_forward(node);
         self.later(node, Input::Call(Box::new(call)));
     }
 

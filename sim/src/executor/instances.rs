@@ -141,6 +141,20 @@ impl Instances {
         memory <= self.memory
     }
 
+    /// How many calls of a function would find a place: in its instances that have calls, and in as many instances
+    /// as the memory that busy ones leave has room for.
+    pub(super) fn free_places(&self, function: u32, mold: Mold) -> u32 {
+        let partial = self.of_function.get(&function).into_iter().flat_map(|of| &of.partial);
+        let open: u32 = partial
+            .filter_map(|(_, id)| self.slots[*id as usize].as_ref())
+            .map(|instance| mold.places.saturating_sub(instance.in_use))
+            .sum();
+        let room = self.memory.saturating_sub(self.used - self.idle_memory);
+        let more =
+            room.checked_div(mold.memory).map_or(u32::MAX, |more| more.min(u64::from(u32::MAX)) as u32);
+        open.saturating_add(more.saturating_mul(mold.places))
+    }
+
     /// Gives a place back.
     pub(super) fn release(&mut self, id: InstanceId, mold: Mold, now: Time) {
         let instance = self.instance(id);

@@ -273,7 +273,12 @@ impl Executor {
     pub fn capacity(&self, function: u32) -> Capacity {
         match self.functions.get(&function) {
             Some(hosted) if !self.down => Capacity {
-                slots: hosted.hosting.concurrency,
+                // What there is memory for, if that is less: busy instances keep theirs.
+                slots: hosted.hosting.concurrency.min(
+                    hosted
+                        .running
+                        .saturating_add(self.instances.free_places(function, hosted.hosting.mold())),
+                ),
                 running: hosted.running,
                 queued: hosted.queue.len() as u32,
                 queue_limit: hosted.hosting.queue_limit,

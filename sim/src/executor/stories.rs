@@ -113,6 +113,24 @@ fn memory_pressure_evicts_the_least_recently_used_idle_instance() {
 }
 
 #[test]
+fn slots_are_no_more_than_there_is_memory_for() {
+    let mut node = node();
+    for (function, memory) in [(0, 40 * MB), (1, 30 * MB), (2, 0)] {
+        node.host(function, Hosting { concurrency: 1_000, memory, ..Hosting::default() });
+    }
+    let slots = |node: &Executor| [0, 1, 2].map(|function| node.capacity(function).slots);
+    assert_eq!(slots(&node), [2, 3, 1_000]);
+    node.submit(at(0), sleep(1, 0, 10));
+    assert_eq!(slots(&node), [2, 2, 1_000]);
+    node.submit(at(0), sleep(2, 1, 10));
+    assert_eq!(slots(&node), [1, 2, 1_000]);
+    assert_eq!(node.submit(at(0), sleep(3, 0, 10)), Submit::Rejected);
+    // Idle instances make room for others.
+    drain(&mut node);
+    assert_eq!(slots(&node), [2, 3, 1_000]);
+}
+
+#[test]
 fn a_function_larger_than_the_node_is_refused() {
     let mut node = node();
     node.host(0, Hosting { memory: 101 * MB, queue_limit: 10, ..Hosting::default() });

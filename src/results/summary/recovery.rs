@@ -40,7 +40,14 @@ pub(super) fn recovery(timeline: &Timeline, fault: &Fault, fault_before_us: Opti
     if struck.saturating_add(WINDOW) > end {
         return None;
     }
-    let first = (struck..=end - WINDOW).find(|start| {
+    // Five seconds without a second in which something happened are never normal, and a run may have many.
+    let mut from = struck;
+    let starts = timeline.range(struck..end).flat_map(|(busy, _)| {
+        let starts = from.max(busy - WINDOW + 1)..=busy.min(end - WINDOW);
+        from = busy + 1;
+        starts
+    });
+    let first = starts.into_iter().find(|start| {
         let seconds: Vec<&Second> =
             timeline.range(*start..start + WINDOW).map(|(_, second)| second).collect();
         is_normal(&seconds, normal)
@@ -98,6 +105,27 @@ mod tests {
         assert_eq!(recovery(&run(30..33, 0..0), &fault(30_400_000), None), Some(2_600_000.0));
         assert_eq!(recovery(&run(30..33, 30..36), &fault(30_400_000), None), Some(5_600_000.0));
         assert_eq!(recovery(&run(30..60, 0..0), &fault(30_400_000), None), Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn recovery_may_be_years_away() {
+        let mut timeline = run(30..60, 0..0);
+        let name = Name::Text("x");
+        let later = 3_650 * 86_400_000_000;
+        let parts = CallParts {
+            scheduled_us: later,
+            done_us: Some(later + 20_000),
+            latency_us: Some(20_000),
+            ..CallParts::default()
+        };
+        timeline.call(&CallRecord::new(0, name, name, name, name, Outcome::Ok, &parts));
+        timeline.call(&CallRecord::new(1, name, name, name, name, Outcome::Timeout, &parts));
+        assert_eq!(recovery(&timeline, &fault(30_400_000), None), Some(f64::INFINITY));
+        let parts = CallParts { scheduled_us: later + 9_000_000, done_us: Some(later + 9_020_000), ..parts };
+        timeline.call(&CallRecord::new(2, name, name, name, name, Outcome::Ok, &parts));
+        let recovered = recovery(&timeline, &fault(30_400_000), None);
+        // The first five seconds with it and without the failure begin 5 s after that; they have to be over.
+        assert_eq!(recovered, Some((later + 5_000_000 - 30_400_000) as f64));
     }
 
     #[test]

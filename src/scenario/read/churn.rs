@@ -28,7 +28,12 @@ pub(in crate::scenario) static CHURN: Section = Section {
         default("leave", SHARE, "0%", "Share of departures that say goodbye; the others are crashes."),
         default("fresh", Kind::Bool, "false", "A node that returns has a new id and hosts nothing."),
         optional("nodes", SELECTOR_KIND, "all", "Which nodes come and go."),
-        default("from", DURATION, "0s", "When it begins, from time 0."),
+        default(
+            "from",
+            DURATION,
+            "0s",
+            "When it begins, from time 0. At 0, a `converged` network has had it for ever.",
+        ),
         optional(
             "until",
             POSITIVE_DURATION,

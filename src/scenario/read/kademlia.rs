@@ -4,6 +4,7 @@ use super::super::error::ScenarioError;
 use super::super::keys::*;
 use super::super::reader::Reader;
 use super::super::schema::Kademlia;
+use crate::time::Duration;
 
 pub(in crate::scenario) static KADEMLIA: Section = Section {
     id: "kademlia",
@@ -29,14 +30,14 @@ pub(in crate::scenario) static KADEMLIA: Section = Section {
             "refresh_interval",
             POSITIVE_DURATION,
             "10min",
-            "The whole routing table is refreshed once in this time.",
+            "The whole routing table is refreshed once in this time; at least 1s.",
         ),
         default("provider_ttl", POSITIVE_DURATION, "30min", "A provider record is forgotten after this."),
         default(
             "republish_interval",
             POSITIVE_DURATION,
             "10min",
-            "A provider announces itself again after this; below `provider_ttl`.",
+            "A provider announces itself again after this; below `provider_ttl`, at least 1s.",
         ),
         default("record_ttl", POSITIVE_DURATION, "36h", "A value record is forgotten after this."),
         default(
@@ -61,6 +62,9 @@ pub(in crate::scenario) static KADEMLIA: Section = Section {
     choices: &[],
 };
 
+/// Upkeep takes look-ups, and these take round trips: repeated faster than this it never ends.
+const UPKEEP_MIN: Duration = Duration::from_secs(1);
+
 /// Reads `[kademlia]`.
 pub(super) fn kademlia(reader: &Reader<'_>) -> Result<Kademlia, ScenarioError> {
     let kademlia = Kademlia {
@@ -69,9 +73,9 @@ pub(super) fn kademlia(reader: &Reader<'_>) -> Result<Kademlia, ScenarioError> {
         request_timeout: reader.duration("request_timeout")?,
         lookup_timeout: reader.duration("lookup_timeout")?,
         disjoint_paths: reader.count("disjoint_paths")?,
-        refresh_interval: reader.duration("refresh_interval")?,
+        refresh_interval: reader.interval("refresh_interval", UPKEEP_MIN)?,
         provider_ttl: reader.duration("provider_ttl")?,
-        republish_interval: reader.duration("republish_interval")?,
+        republish_interval: reader.interval("republish_interval", UPKEEP_MIN)?,
         record_ttl: reader.duration("record_ttl")?,
         max_providers_per_key: reader.count("max_providers_per_key")?,
         client_share: reader.share("client_share")?,

@@ -19,11 +19,11 @@ use super::error::ScenarioError;
 use super::files::Files;
 use super::keys::*;
 use super::reader::Reader;
-use super::schema::{Harness, Scenario};
+use super::schema::{Discovery, Harness, Scenario};
 use super::sweep::SWEEP;
 use super::units;
 use super::value::{At, Data, Sources, Table, Value};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 use names::Names;
 use std::borrow::Cow;
 
@@ -94,7 +94,8 @@ pub(super) fn scenario(
         Some(reader) => Ok(reader),
         None => Reader::empty(sources, section, start, key),
     };
-    let network = network::network(&section("network", &network::NETWORK)?, files)?;
+    let network_section = section("network", &network::NETWORK)?;
+    let mut network = network::network(&network_section, files)?;
     let classes = class::classes(&tables(&root, "node_class", &class::NODE_CLASS)?, &network, &root)?;
     let mut names = Names::of(&network, &classes);
     let functions =
@@ -104,6 +105,11 @@ pub(super) fn scenario(
         Some(reader) => Some(churn::churn(&reader, &names, files)?),
         None => None,
     };
+    let kademlia = kademlia::kademlia(&section("kademlia", &kademlia::KADEMLIA)?)?;
+    let discovery = discovery::discovery(&root, network.nodes)?;
+    if churn.as_ref().is_some_and(|churn| churn.from <= Time::ZERO) && discovery == Discovery::Kademlia {
+        network::settle_under_churn(&network_section, &mut network, kademlia.refresh_interval);
+    }
     let mut phases = Vec::new();
     let mut end = Duration::ZERO;
     for reader in tables(&root, "phase", &phase::PHASE)? {
@@ -127,8 +133,8 @@ pub(super) fn scenario(
         name,
         seed: root.integer("seed")?,
         repetitions: root.count("repetitions")?,
-        discovery: discovery::discovery(&root, network.nodes)?,
-        kademlia: kademlia::kademlia(&section("kademlia", &kademlia::KADEMLIA)?)?,
+        discovery,
+        kademlia,
         faas: faas::faas(&section("faas", &faas::FAAS)?)?,
         output: output::output(&section("output", &output::OUTPUT)?)?,
         harness: Harness::default(),

@@ -50,7 +50,12 @@ pub(in crate::scenario) static NETWORK: Section = Section {
             "3",
             "Nodes that every other node knows at first; fewer if there are fewer nodes.",
         ),
-        default("settle", DURATION, "30s", "The network rests after joins and announcements, before time 0."),
+        optional(
+            "settle",
+            DURATION,
+            "`30s`; a refresh interval, if that is longer, for a `converged` start under churn",
+            "The network rests after joins and announcements, before time 0.",
+        ),
         optional(
             "latency",
             Kind::Any(&[durations::KIND, Kind::Table(&LATENCY)]),
@@ -105,6 +110,17 @@ pub(in crate::scenario) static NETWORK: Section = Section {
     choices: &[],
 };
 
+/// How long a network rests before time 0, unless the file says.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How long a network rests that settled under churn: each entry of a table is asked in one refresh interval, which corrects what
+/// was only reckoned of those that are away.
+pub(super) fn settle_under_churn(reader: &Reader<'_>, network: &mut Network, refresh_interval: Duration) {
+    if !reader.has("settle") && network.start == Start::Converged {
+        network.settle = network.settle.max(refresh_interval);
+    }
+}
+
 /// Reads `[network]`.
 pub(super) fn network(reader: &Reader<'_>, files: &mut Files<'_>) -> Result<Network, ScenarioError> {
     let nodes = reader.count("nodes")?;
@@ -130,7 +146,7 @@ pub(super) fn network(reader: &Reader<'_>, files: &mut Files<'_>) -> Result<Netw
         join_over,
         // One node at least must have somebody to bootstrap from.
         bootstrap: reader.count("bootstrap")?.min(nodes.saturating_sub(1)).max(1),
-        settle: reader.duration("settle")?,
+        settle: reader.optional_duration("settle")?.unwrap_or(SETTLE),
         latency: latency(reader, files)?,
         last_mile: optional_distribution(reader, "last_mile", Quantity::Duration)?,
         jitter: optional_distribution(reader, "jitter", Quantity::Duration)?,

@@ -40,9 +40,11 @@ pub struct Faas {
     pub retry_body_limit: u64,
     /// `least-loaded` and `power-of-two` ask for the load first.
     pub probe: bool,
+    /// Items of manycalls in flight at one provider, at most; at least 1.
+    pub manycall_window: u32,
     /// `backup` copies an item that runs longer than this times the median.
     pub backup_factor: f64,
-    /// CPU time of passing a call on, at its entry and at its provider.
+    /// CPU time of passing a call on, at its entry and at its provider, and again for its answer.
     pub forward_cpu: Duration,
     /// CPU time of handling a protocol message.
     pub message_cpu: Duration,

@@ -29,6 +29,13 @@ fn every_mistake_has_its_place_and_says_what_would_be_right() {
         (refused("[kademlia]\nalpha = 30"), ["12:9: alpha = 30", "k = 20"]),
         (refused("[kademlia]\nprovider_ttl = \"5min\""), ["12:16", "republish_interval (10min)"]),
         (
+            refused("[kademlia]\nrefresh_interval = \"1ms\""),
+            ["dir/a.toml:12:20: refresh_interval = \"1ms\" is too short", "1s or more is valid"],
+        ),
+        (refused("[kademlia]\nrepublish_interval = \"999ms\""), [":12:22: ", "1s or more is valid"]),
+        (refused("[kademlia]\nprovider_ttl = \"1ms\""), [":12:16: ", "republish_interval (10min)"]),
+        (refused("[faas]\nprobe_interval = \"1us\""), [":12:18: ", "1ms or more is valid"]),
+        (
             refused("[kademlia]\nrefresh_intervall = \"1s\""),
             [":12:1: kademlia has no key", "did you mean `refresh_interval`"],
         ),

@@ -148,6 +148,7 @@ pub(super) fn scenario() -> Scenario {
             idempotent: false,
             retry_body_limit: 1 << 20,
             probe: false,
+            manycall_window: 4_096,
             backup_factor: 2.0,
             forward_cpu: Duration::ZERO,
             message_cpu: Duration::ZERO,
