@@ -12,7 +12,8 @@ use std::collections::BinaryHeap;
 /// Slots of a level: 2^10.
 const SLOT_BITS: u32 = 10;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// Width of a slot of the lowest level: 2^20 ns, about a millisecond.
+/// Width of a slot of the lowest level: 2^22 ns, about four milliseconds. Wider ones make [`EventQueue::upcoming`] see
+/// farther in a quiet network; events within the present slot cost a heap's insertion.
 const WIDTH_BITS: u32 = 22;
 /// Five levels reach 2^70 ns, more than an instant can hold.
 const LEVELS: usize = 5;

@@ -44,13 +44,13 @@ use edge_faas_core::scenario::Scenario;
 use edge_faas_core::time::{Duration, Time};
 use flight::{Flight, FlightId, Step};
 use node::Node;
+use parcels::Parcels;
 use population::Population;
 pub(crate) use record::node_name;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 pub(crate) use traffic::Link;
-use parcels::Parcels;
 use workload::Workload;
 
 /// What the simulator draws; the schedule has 256 to 287, the network 512 to 527.
