@@ -111,8 +111,8 @@ impl Engine<'_> {
             Status::Up => {
                 let ready = depart + round_trip * i64::from(self.limits.handshake_round_trips);
                 self.nodes[from as usize].connections.open(to, ready, clock);
-                self.count_bytes(from, to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
-                self.count_bytes(to, from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
+                self.count_bytes(from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
+                self.count_bytes(to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 Link::Ready(ready, true)
             }
             Status::Refusing => Link::Refused(depart + round_trip),
@@ -202,7 +202,7 @@ impl Engine<'_> {
     fn post(&mut self, at: Time, parcel: Parcel) {
         let (from, to) = (parcel.from, parcel.to);
         let bytes = u64::from(parcel.bytes);
-        self.count_bytes(from, to, parcel.class, bytes, true);
+        self.count_bytes(from, parcel.class, bytes, true);
         if let Some(delay) = self.message_delay(from, to, bytes) {
             let slot = self.parcels.insert(parcel) as u32;
             self.queue.push(at + delay, Event::Parcel(slot));
@@ -299,14 +299,7 @@ impl Engine<'_> {
     }
 
     /// Counts bytes sent.
-    pub(crate) fn count_bytes(
-        &mut self,
-        from: u32,
-        _to: u32,
-        class: TrafficClass,
-        bytes: u64,
-        message: bool,
-    ) {
+    pub(crate) fn count_bytes(&mut self, from: u32, class: TrafficClass, bytes: u64, message: bool) {
         self.second.bytes[class.index()] += bytes;
         if let Some(counters) = self.counters.get_mut(self.population.number(from) as usize) {
             counters.messages_out[class.index()] += u64::from(message);

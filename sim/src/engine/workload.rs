@@ -435,9 +435,7 @@ impl Engine<'_> {
                 scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
             let state = CallState {
                 sent: relayed.is_none().then_some(self.now),
-                key: CallKey(
-                    scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-                ),
+                key: scheduled.key.item(item),
                 map: Some((map.0, item)),
                 ..CallState::new(&scheduled, entry, policy.name(), work)
             };
@@ -498,7 +496,7 @@ impl Engine<'_> {
     }
 
     /// A node says how a call ended.
-    pub(crate) fn call_done(&mut self, _node: u32, report: Box<CallReport>) {
+    pub(crate) fn call_done(&mut self, report: Box<CallReport>) {
         if let Some(report) = self.relay_back(report) {
             self.conclude(report);
         }
