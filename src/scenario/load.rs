@@ -147,7 +147,7 @@ impl Scenario {
             }
         }
         for calls in self.phases.iter_mut().filter_map(|phase| phase.anycall.as_mut()) {
-            match &mut calls.arrivals {
+            match &mut calls.stream.arrivals {
                 Arrivals::Azure2019 { invocations, durations, .. } => {
                     files.push(invocations);
                     files.extend(durations);

@@ -262,9 +262,9 @@ impl Engine<'_> {
     fn place(&mut self, call: &ScheduledCall) -> u64 {
         let phase = &self.scenario.phases[usize::from(call.id.phase)];
         let arrivals = if call.id.many {
-            phase.manycall.as_ref().map(|many| &many.arrivals)
+            phase.manycall.as_ref().map(|many| &many.stream.arrivals)
         } else {
-            phase.anycall.as_ref().map(|any| &any.arrivals)
+            phase.anycall.as_ref().map(|any| &any.stream.arrivals)
         };
         if let Some(&schema::Arrivals::Clients { clients, .. }) = arrivals {
             return u64::from(call.id.index) * u64::from(clients) + u64::from(call.id.lane);
