@@ -102,6 +102,8 @@ extern crate self as edge_faas_core;
 pub mod context;
 pub mod draws;
 pub mod faas;
+#[cfg(any(feature = "results", feature = "scenario"))]
+mod input_file;
 pub mod io;
 pub mod kad;
 pub mod key;
@@ -112,3 +114,6 @@ pub mod results;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod time;
+
+#[cfg(any(feature = "results", feature = "scenario"))]
+pub use input_file::InputFile;

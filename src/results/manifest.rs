@@ -2,6 +2,7 @@
 
 use super::hash::{FileEntry, run_hash, run_id};
 use super::word::Source;
+use crate::InputFile;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
@@ -57,18 +58,6 @@ pub struct Program {
     pub version: String,
     /// The git commit it was built from, if that is known.
     pub git_commit: Option<String>,
-}
-
-/// A file that a run read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputFile {
-    /// Its path, as the scenario names it.
-    pub path: String,
-    /// SHA-256 of its bytes, 64 hexadecimal digits.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
 }
 
 /// The machine a run ran on.

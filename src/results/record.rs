@@ -99,7 +99,7 @@ record! {
         dispatch_us: Option<i64> ["us"],
         /// Part: from the first attempt to the winning one, back-off included.
         retry_us: Option<i64> ["us"],
-        /// Part: the winning attempt's dial.
+        /// Part: the winning attempt's dial, or its wait for a dial that was under way.
         connect_us: Option<i64> ["us"],
         /// Part: what remains of the winning attempt; what could not be measured counts here.
         network_us: Option<i64> ["us"],

@@ -3,6 +3,7 @@
 use super::error::{Location, ScenarioError};
 use super::schema::FileRef;
 use super::value::{At, Sources};
+use crate::InputFile;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,18 +16,6 @@ pub trait Loader {
     /// # Errors
     /// Those of the file system.
     fn load(&self, path: &str) -> io::Result<Vec<u8>>;
-}
-
-/// A file that went into a scenario.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputFile {
-    /// Its path, as the loader was asked for it.
-    pub path: String,
-    /// How many bytes it has.
-    pub bytes: u64,
-    /// The SHA-256 of its bytes, in lower-case hexadecimal.
-    pub sha256: String,
 }
 
 /// The files read so far.

@@ -1,12 +1,13 @@
 //! Loading a scenario: files, includes, overrides, the grid; and what comes out.
 
 use super::error::{Location, ScenarioError};
-use super::files::{self, Files, InputFile, Loader};
+use super::files::{self, Files, Loader};
 use super::read;
 use super::schema::{Arrivals, FileRef, Latency, Scenario, ServiceTime, Sessions};
 use super::set::{set, split};
 use super::sweep::{combinations, short_names};
 use super::value::{At, Data, Sources, Table, Value, document};
+use crate::InputFile;
 use serde::{Deserialize, Serialize};
 
 /// A scenario file larger than this is none.
@@ -146,7 +147,7 @@ impl Scenario {
             }
         }
         for calls in self.phases.iter_mut().filter_map(|phase| phase.anycall.as_mut()) {
-            match &mut calls.arrivals {
+            match &mut calls.stream.arrivals {
                 Arrivals::Azure2019 { invocations, durations, .. } => {
                     files.push(invocations);
                     files.extend(durations);

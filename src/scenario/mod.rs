@@ -26,7 +26,7 @@ mod value;
 mod tests;
 
 pub use error::{Location, ScenarioError};
-pub use files::{InputFile, Loader};
+pub use files::Loader;
 pub use fuzz::fuzz_scenario;
 pub use json_schema::json_schema;
 pub use load::{Loaded, Variant};

@@ -116,15 +116,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         repetitions: repetitions(&loaded),
         variants: loaded.variants.iter().map(|variant| variant.label.clone()).collect(),
         scenario: identity.scenario.clone(),
-        inputs: loaded
-            .inputs
-            .iter()
-            .map(|input| results::InputFile {
-                path: input.path.clone(),
-                sha256: input.sha256.clone(),
-                bytes: input.bytes,
-            })
-            .collect(),
+        inputs: loaded.inputs.clone(),
         files: written.files.clone(),
         host: cost::host(),
         cost,

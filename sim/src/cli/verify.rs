@@ -4,7 +4,7 @@ use super::folder::HashOnly;
 use super::run::{Identity, inputs, play};
 use super::{Failure, interrupt, print};
 use edge_faas_core::results::{self, FileEntry, MANIFEST, Manifest, Source};
-use edge_faas_core::scenario::{InputFile, Loaded, Variant};
+use edge_faas_core::scenario::{Loaded, Variant};
 use std::fs::File;
 use std::path::Path;
 
@@ -25,12 +25,7 @@ pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<
     let variants: Vec<Variant> = serde_json::from_value(manifest.scenario.clone()).map_err(|error| {
         Failure::input(format!("{}: the scenario in it cannot be read: {error}", path.display()))
     })?;
-    let files = manifest.inputs.iter().map(|input| InputFile {
-        path: input.path.clone(),
-        bytes: input.bytes,
-        sha256: input.sha256.clone(),
-    });
-    let loaded = Loaded::from_identity(variants, files.collect());
+    let loaded = Loaded::from_identity(variants, manifest.inputs.clone());
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded)?;
     interrupt::watch()?;

@@ -113,7 +113,7 @@ impl Engine<'_> {
         let depart = self.depart(from);
         match self.link(from, to, depart) {
             Link::Ready(at, dialled) => {
-                self.count_bytes(from, to, class, u64::from(bytes), true);
+                self.count_bytes(from, class, u64::from(bytes), true);
                 let Some(delay) = self.message_delay(from, to, u64::from(bytes)) else {
                     return Posted::Failed;
                 };

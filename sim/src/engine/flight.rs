@@ -274,7 +274,7 @@ impl Engine<'_> {
                 let flight = &self.flights[id.slot as usize];
                 let function = FunctionHandle(flight.function);
                 if flight.direct || entry == provider {
-                    self.serve(provider, entry, id.to_bits(), function);
+                    self.serve(provider, id.to_bits(), function);
                 } else {
                     self.charge_forward(provider);
                     let from = PeerHandle::new(entry);
@@ -456,7 +456,7 @@ impl Engine<'_> {
     }
 
     fn post_flight(&mut self, id: FlightId, from: u32, to: u32, bytes: u64, at: Time, step: Step) {
-        self.count_bytes(from, to, TrafficClass::Calls, bytes, true);
+        self.count_bytes(from, TrafficClass::Calls, bytes, true);
         if let Some(flight) = self.flight(id) {
             self.workload.message(flight.call);
         }
@@ -486,7 +486,7 @@ impl Engine<'_> {
             self.post_flight(id, from, to, bytes, depart, step);
             return;
         }
-        self.count_bytes(from, to, TrafficClass::Calls, bytes, true);
+        self.count_bytes(from, TrafficClass::Calls, bytes, true);
         let flow = self.transfers.start(self.now, number_from, number_to, bytes, id.to_bits());
         let call = self.flights[id.slot as usize].call;
         self.workload.message(call);
@@ -522,7 +522,7 @@ impl Engine<'_> {
     }
 
     /// The provider runs the call.
-    pub(crate) fn serve(&mut self, provider: u32, _entry: u32, reply: u64, function: FunctionHandle) {
+    pub(crate) fn serve(&mut self, provider: u32, reply: u64, function: FunctionHandle) {
         let id = FlightId::from_bits(reply);
         let Some(flight) = self.flight(id) else { return };
         let call = flight.call;
@@ -557,7 +557,7 @@ impl Engine<'_> {
     }
 
     /// The node at the provider refuses the call.
-    pub(crate) fn refuse(&mut self, _provider: u32, _entry: u32, reply: u64) {
+    pub(crate) fn refuse(&mut self, reply: u64) {
         self.refused(FlightId::from_bits(reply), AttemptFailure::NotHosted);
     }
 
@@ -661,7 +661,7 @@ impl Engine<'_> {
             return;
         }
         let depart = self.depart(entry);
-        self.count_bytes(entry, provider, TrafficClass::Calls, NOTE_BYTES, true);
+        self.count_bytes(entry, TrafficClass::Calls, NOTE_BYTES, true);
         let call = self.flights[id.slot as usize].call;
         self.workload.message(call);
         if let Some(delay) = self.message_delay(entry, provider, NOTE_BYTES) {
@@ -712,20 +712,17 @@ impl Engine<'_> {
 
     /// The provider gives an attempt up and says so.
     pub(crate) fn fail_flight(&mut self, id: FlightId, reason: AttemptFailure, started: Started) {
+        let Some(flight) = self.flight(id) else { return };
+        let number = self.population.number(flight.provider);
+        let capacity = self.capacity(number, FunctionHandle(flight.function));
         let Some(flight) = self.flight_mut(id) else { return };
         flight.running = false;
         flight.failure = Some((reason, started));
+        flight.capacity = capacity;
+        // What was scheduled for it before is void.
         if let Some((flow, _)) = flight.body.take() {
             self.transfers.cancel(self.now, flow);
             self.set_transfer();
-        }
-        let Some(flight) = self.flight_mut(id) else { return };
-        // What was scheduled for it before is void.
-        let (number, function) = (flight.provider, flight.function);
-        let number = self.population.number(number);
-        let capacity = self.capacity(number, FunctionHandle(function));
-        if let Some(flight) = self.flight_mut(id) {
-            flight.capacity = capacity;
         }
         self.note(id, Step::Failed);
     }

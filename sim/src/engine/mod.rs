@@ -339,12 +339,12 @@ impl<'s> Engine<'s> {
             Output::Attempt(attempt) => self.launch(node, *attempt),
             Output::CancelAttempt { attempt, only_queued } => self.cancel(node, attempt, only_queued),
             Output::AttemptDone(report) => self.attempt_done(node, &report),
-            Output::CallDone(report) => self.call_done(node, report),
+            Output::CallDone(report) => self.call_done(report),
             Output::PullItems { map, count } => self.pull_items(node, map, count),
             // Counted by its items: the last one's end closes it.
             Output::MapDone { .. } => {}
-            Output::Serve { from, reply, function } => self.serve(node, from.get(), reply, function),
-            Output::Refuse { from, reply } => self.refuse(node, from.get(), reply),
+            Output::Serve { reply, function, .. } => self.serve(node, reply, function),
+            Output::Refuse { reply, .. } => self.refuse(reply),
             Output::Probe { peer, function } => self.send_probe(node, peer.get(), function),
         }
     }

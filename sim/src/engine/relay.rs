@@ -161,7 +161,7 @@ impl Engine<'_> {
         let flight = self.flight(id)?;
         let (entry, gateway) = (flight.entry, flight.provider);
         let depart = self.depart(gateway);
-        self.count_bytes(gateway, entry, TrafficClass::Calls, NOTE_BYTES, true);
+        self.count_bytes(gateway, TrafficClass::Calls, NOTE_BYTES, true);
         let delay = self.message_delay(gateway, entry, NOTE_BYTES);
         if delay.is_none() {
             self.undelivered(id, Step::Answered);

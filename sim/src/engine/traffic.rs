@@ -109,8 +109,8 @@ impl Engine<'_> {
             Status::Up => {
                 let ready = depart + round_trip * i64::from(self.limits.handshake_round_trips);
                 self.nodes[from as usize].connections.open(to, ready, clock);
-                self.count_bytes(from, to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
-                self.count_bytes(to, from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
+                self.count_bytes(from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
+                self.count_bytes(to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 Link::Ready(ready, true)
             }
             Status::Refusing => Link::Refused(depart + round_trip),
@@ -206,7 +206,7 @@ impl Engine<'_> {
     fn post(&mut self, at: Time, parcel: Parcel) {
         let (from, to) = (parcel.from, parcel.to);
         let bytes = u64::from(parcel.bytes);
-        self.count_bytes(from, to, parcel.class, bytes, true);
+        self.count_bytes(from, parcel.class, bytes, true);
         if let Some(delay) = self.message_delay(from, to, bytes) {
             let slot = self.parcels.insert(parcel);
             self.queue.push(at + delay, Event::Parcel { slot, to });
@@ -303,14 +303,7 @@ impl Engine<'_> {
     }
 
     /// Counts bytes sent.
-    pub(crate) fn count_bytes(
-        &mut self,
-        from: u32,
-        _to: u32,
-        class: TrafficClass,
-        bytes: u64,
-        message: bool,
-    ) {
+    pub(crate) fn count_bytes(&mut self, from: u32, class: TrafficClass, bytes: u64, message: bool) {
         self.second.bytes[class.index()] += bytes;
         let number = self.number(from);
         if let Some(counters) = self.counters.get_mut(number as usize) {

@@ -262,9 +262,9 @@ impl Engine<'_> {
     fn place(&mut self, call: &ScheduledCall) -> u64 {
         let phase = &self.scenario.phases[usize::from(call.id.phase)];
         let arrivals = if call.id.many {
-            phase.manycall.as_ref().map(|many| &many.arrivals)
+            phase.manycall.as_ref().map(|many| &many.stream.arrivals)
         } else {
-            phase.anycall.as_ref().map(|any| &any.arrivals)
+            phase.anycall.as_ref().map(|any| &any.stream.arrivals)
         };
         if let Some(&schema::Arrivals::Clients { clients, .. }) = arrivals {
             return u64::from(call.id.index) * u64::from(clients) + u64::from(call.id.lane);
@@ -435,9 +435,7 @@ impl Engine<'_> {
                 scheduled.deadline.map_or(Time::MAX, |deadline| scheduled.at.saturating_add(deadline));
             let state = CallState {
                 sent: relayed.is_none().then_some(self.now),
-                key: CallKey(
-                    scheduled.key.0.wrapping_add(u64::from(item).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-                ),
+                key: scheduled.key.item(item),
                 map: Some((map.0, item)),
                 ..CallState::new(&scheduled, entry, policy.name(), work)
             };
@@ -498,7 +496,7 @@ impl Engine<'_> {
     }
 
     /// A node says how a call ended.
-    pub(crate) fn call_done(&mut self, _node: u32, report: Box<CallReport>) {
+    pub(crate) fn call_done(&mut self, report: Box<CallReport>) {
         if let Some(report) = self.relay_back(report) {
             self.conclude(report);
         }

@@ -187,10 +187,12 @@ impl CallStats {
         if !several {
             self.collect_rates(out, window);
         }
-        let per_call = |sum: u64| (calls > 0).then(|| sum as f64 / calls as f64);
-        out.add("attempts", "mean", "per call", per_call(self.attempts), calls);
-        out.add("executions", "mean", "per call", per_call(self.executions), calls);
-        out.add("messages", "mean", "per call", per_call(self.messages), calls);
+        // Calls that nobody took would make the others look cheaper than they were.
+        let taken = calls - self.outcomes[Outcome::EntryDown.index()];
+        let per_call = |sum: u64| (taken > 0).then(|| sum as f64 / taken as f64);
+        out.add("attempts", "mean", "per call", per_call(self.attempts), taken);
+        out.add("executions", "mean", "per call", per_call(self.executions), taken);
+        out.add("messages", "mean", "per call", per_call(self.messages), taken);
         let wasted = self.wasted_exec_us as f64;
         out.add("wasted_exec", "sum", "us", Some(wasted), calls);
         let [.., exec] = &self.parts;

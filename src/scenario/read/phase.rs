@@ -5,7 +5,7 @@ use super::super::files::Files;
 use super::super::keys::*;
 use super::super::reader::{Reader, shown};
 use super::super::schema::{
-    Anycalls, Arrivals, Entry, FunctionRange, Manycalls, Phase, Popularity, Process, Selector,
+    Anycalls, Arrivals, CallStream, Entry, FunctionRange, Manycalls, Phase, Popularity, Process, Selector,
 };
 use super::super::units::Quantity;
 use super::super::value::{Data, Value};
@@ -185,18 +185,9 @@ fn anycalls(reader: &Reader<'_>, names: &Names, files: &mut Files<'_>) -> Result
         return Err(reader.error("popularity", "says nothing beside a trace, which has its own"));
     }
     Ok(Anycalls {
-        arrivals,
-        calls: reader.optional_integer("calls")?,
-        calls_per_client: reader.optional_integer("calls_per_client")?,
-        functions: called(reader, names)?,
-        popularity: popularity(reader)?,
+        stream: stream(reader, names, arrivals)?,
         policy: reader.optional_word("policy", &anycall_policies())?,
-        entry: entry(reader, names)?,
-        request: optional_distribution(reader, "request", Quantity::Size)?,
-        response: optional_distribution(reader, "response", Quantity::Size)?,
         deadline: reader.optional_duration("deadline")?,
-        idempotent: reader.optional_bool("idempotent")?,
-        cold: reader.bool("cold")?,
     })
 }
 
@@ -204,16 +195,23 @@ fn manycalls(reader: &Reader<'_>, names: &Names) -> Result<Manycalls, ScenarioEr
     only_with(reader)?;
     Ok(Manycalls {
         items: reader.count("items")?,
-        arrivals: arrivals(reader)?,
+        stream: stream(reader, names, arrivals(reader)?)?,
+        policy: reader.optional_word("policy", &manycall_policies())?,
+        deadline: reader.optional_duration("deadline")?,
+    })
+}
+
+/// The keys that anycalls and manycalls share.
+fn stream(reader: &Reader<'_>, names: &Names, arrivals: Arrivals) -> Result<CallStream, ScenarioError> {
+    Ok(CallStream {
+        arrivals,
         calls: reader.optional_integer("calls")?,
         calls_per_client: reader.optional_integer("calls_per_client")?,
         functions: called(reader, names)?,
         popularity: popularity(reader)?,
-        policy: reader.optional_word("policy", &manycall_policies())?,
         entry: entry(reader, names)?,
         request: optional_distribution(reader, "request", Quantity::Size)?,
         response: optional_distribution(reader, "response", Quantity::Size)?,
-        deadline: reader.optional_duration("deadline")?,
         idempotent: reader.optional_bool("idempotent")?,
         cold: reader.bool("cold")?,
     })

@@ -56,7 +56,7 @@ enum Source<'a> {
 impl<'a> Cursor<'a> {
     /// At the first arrival of `flow`.
     pub(super) fn new(flow: &Flow<'a>, draws: Draws) -> Self {
-        let source = match flow.arrivals {
+        let source = match &flow.stream.arrivals {
             Arrivals::Poisson { rate } => Source::Poisson {
                 gaps: Distribution::Exponential { mean: 1.0 / rate },
                 stream: draws.stream(purpose::ARRIVAL, flow.arrival_key()),
@@ -76,7 +76,7 @@ impl<'a> Cursor<'a> {
                 Source::Recorded { calls, speedup: *speedup }
             }
         };
-        let mut cursor = Cursor { source, left: flow.calls.unwrap_or(u64::MAX), next: None };
+        let mut cursor = Cursor { source, left: flow.stream.calls.unwrap_or(u64::MAX), next: None };
         cursor.advance(flow, draws);
         cursor
     }

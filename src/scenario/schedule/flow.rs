@@ -6,8 +6,8 @@ use super::{CallKey, CallKind, Population, ScheduleError, closed, purpose};
 use crate::draws::{Distribution, Draws, Stream};
 use crate::key::Key;
 use crate::scenario::schema::{
-    AnycallPolicy, Anycalls, Arrivals, Entry, FunctionRange, ManycallPolicy, Manycalls, Phase, Popularity,
-    Scenario, Selector,
+    AnycallPolicy, Anycalls, Arrivals, CallStream, FunctionRange, ManycallPolicy, Manycalls, Phase, Scenario,
+    Selector,
 };
 use crate::scenario::trace::{FunctionCounts, RecordedCall, Traces, sampled};
 use crate::time::{Duration, Time};
@@ -17,10 +17,8 @@ use crate::time::{Duration, Time};
 pub(super) struct Flow<'a> {
     pub(super) start: Time,
     pub(super) end: Time,
-    pub(super) arrivals: &'a Arrivals,
+    pub(super) stream: &'a CallStream,
     pub(super) traced: Traced<'a>,
-    pub(super) calls: Option<u64>,
-    calls_per_client: Option<u64>,
     /// The hash of the phase's name and the kind: what keys its draws.
     base: u64,
     kind: Kind<'a>,
@@ -75,41 +73,13 @@ pub(super) struct Place<'a, 'p> {
     pub(super) end: Time,
 }
 
-/// What anycalls and manycalls have in common.
-struct Common<'a> {
-    name: &'a str,
-    kind: Kind<'a>,
-    arrivals: &'a Arrivals,
-    calls: Option<u64>,
-    calls_per_client: Option<u64>,
-    functions: &'a [FunctionRange],
-    popularity: Popularity,
-    entry: &'a Entry,
-    request: Option<&'a Distribution>,
-    response: Option<&'a Distribution>,
-}
-
 impl<'a> Flow<'a> {
     pub(super) fn anycalls(
         place: &Place<'a, '_>,
         phase: &'a Phase,
         calls: &'a Anycalls,
     ) -> Result<Self, ScheduleError> {
-        Self::new(
-            place,
-            Common {
-                name: &phase.name,
-                kind: Kind::Any(calls),
-                arrivals: &calls.arrivals,
-                calls: calls.calls,
-                calls_per_client: calls.calls_per_client,
-                functions: &calls.functions,
-                popularity: calls.popularity,
-                entry: &calls.entry,
-                request: calls.request.as_ref(),
-                response: calls.response.as_ref(),
-            },
-        )
+        Self::new(place, &phase.name, Kind::Any(calls), &calls.stream)
     }
 
     pub(super) fn manycalls(
@@ -118,25 +88,16 @@ impl<'a> Flow<'a> {
         calls: &'a Manycalls,
     ) -> Result<Self, ScheduleError> {
         let policy = calls.policy.unwrap_or(place.scenario.faas.manycall_policy);
-        Self::new(
-            place,
-            Common {
-                name: &phase.name,
-                kind: Kind::Many(calls, policy),
-                arrivals: &calls.arrivals,
-                calls: calls.calls,
-                calls_per_client: calls.calls_per_client,
-                functions: &calls.functions,
-                popularity: calls.popularity,
-                entry: &calls.entry,
-                request: calls.request.as_ref(),
-                response: calls.response.as_ref(),
-            },
-        )
+        Self::new(place, &phase.name, Kind::Many(calls, policy), &calls.stream)
     }
 
-    fn new(place: &Place<'a, '_>, common: Common<'a>) -> Result<Self, ScheduleError> {
-        let Common { name, kind, arrivals, .. } = common;
+    fn new(
+        place: &Place<'a, '_>,
+        name: &'a str,
+        kind: Kind<'a>,
+        stream: &'a CallStream,
+    ) -> Result<Self, ScheduleError> {
+        let arrivals = &stream.arrivals;
         let weights = |source| ScheduleError::Weights { place: format!("phase `{name}`"), source };
 
         let (what, value) = match arrivals {
@@ -150,24 +111,24 @@ impl<'a> Flow<'a> {
         if !(value > 0.0 && value.is_finite()) {
             return Err(ScheduleError::Arrivals { phase: name.to_owned(), what, value });
         }
-        let functions = expand(common.functions, place.scenario.function_count(), name)?;
+        let functions = expand(&stream.functions, place.scenario.function_count(), name)?;
         if functions.is_empty() {
             return Err(ScheduleError::NoFunction { phase: name.to_owned() });
         }
-        let popularity = Choice::new(functions.len(), common.popularity).map_err(weights)?;
+        let popularity = Choice::new(functions.len(), stream.popularity).map_err(weights)?;
 
         // All phases share the label: the same selector is the same nodes, in a warm-up and after it.
-        let (entries, count) = if common.entry.nodes == Selector::ALL {
+        let (entries, count) = if stream.entry.nodes == Selector::ALL {
             (Vec::new(), place.scenario.network.nodes as usize)
         } else {
-            let entries = place.population.select(&common.entry.nodes, "entry");
+            let entries = place.population.select(&stream.entry.nodes, "entry");
             let count = entries.len();
             (entries, count)
         };
         if count == 0 {
             return Err(ScheduleError::NoEntry { phase: name.to_owned() });
         }
-        let entry = Choice::new(count, common.entry.popularity).map_err(weights)?;
+        let entry = Choice::new(count, stream.entry.popularity).map_err(weights)?;
 
         let word = match kind {
             Kind::Any(_) => "anycall",
@@ -184,17 +145,15 @@ impl<'a> Flow<'a> {
         Ok(Flow {
             start: place.start,
             end: place.end,
-            arrivals,
+            stream,
             traced,
-            calls: common.calls,
-            calls_per_client: common.calls_per_client,
             base,
             kind,
             functions,
             popularity,
             entries,
             entry,
-            sizes: Sizes { request: common.request, response: common.response },
+            sizes: Sizes { request: stream.request.as_ref(), response: stream.response.as_ref() },
             think,
         })
     }
@@ -229,7 +188,7 @@ impl<'a> Flow<'a> {
 
     /// Where a call enters: a client stays at its node, else by a draw for each call.
     pub(super) fn entry(&self, lane: u32, stream: &mut Stream, draws: Draws) -> u32 {
-        let rank = if closed(self.arrivals) {
+        let rank = if closed(&self.stream.arrivals) {
             self.entry.sample(&mut draws.stream(purpose::CLIENT, self.lane(lane)))
         } else {
             self.entry.sample(stream)
@@ -256,17 +215,17 @@ impl<'a> Flow<'a> {
 
     /// How many calls a client may make; `None` in an open loop or for a client that does not exist.
     pub(super) fn quota(&self, client: u32) -> Option<u64> {
-        let Arrivals::Clients { clients, .. } = self.arrivals else {
+        let Arrivals::Clients { clients, .. } = &self.stream.arrivals else {
             return None;
         };
         if client >= *clients {
             return None;
         }
-        let share = self.calls.map_or(u64::MAX, |calls| {
+        let share = self.stream.calls.map_or(u64::MAX, |calls| {
             let clients = u64::from(*clients);
             calls / clients + u64::from(u64::from(client) < calls % clients)
         });
-        Some(share.min(self.calls_per_client.unwrap_or(u64::MAX)))
+        Some(share.min(self.stream.calls_per_client.unwrap_or(u64::MAX)))
     }
 
     /// How a call is run, where its function says `policy`.
@@ -286,17 +245,11 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn idempotent(&self) -> Option<bool> {
-        match self.kind {
-            Kind::Any(calls) => calls.idempotent,
-            Kind::Many(calls, _) => calls.idempotent,
-        }
+        self.stream.idempotent
     }
 
     pub(super) fn cold(&self) -> bool {
-        match self.kind {
-            Kind::Any(calls) => calls.cold,
-            Kind::Many(calls, _) => calls.cold,
-        }
+        self.stream.cold
     }
 }
 

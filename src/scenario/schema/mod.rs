@@ -27,7 +27,7 @@ pub use network::{
     Bandwidth, Latency, MatrixFormat, Missing, Network, NodeClass, Regions, Start, TimeUnit, Transport,
 };
 pub use output::{Harness, Output};
-pub use phase::{Anycalls, Arrivals, Entry, Manycalls, Phase, Popularity, Process};
+pub use phase::{Anycalls, Arrivals, CallStream, Entry, Manycalls, Phase, Popularity, Process};
 pub use select::{FileRef, FunctionRange, NodeRange, Pool, Selector, Take};
 
 use serde::{Deserialize, Serialize};

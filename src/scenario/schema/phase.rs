@@ -22,8 +22,33 @@ pub struct Phase {
 
 /// A stream of single calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Anycalls {
+    /// When they come, of what and where.
+    #[serde(flatten)]
+    pub stream: CallStream,
+    /// The policy; `None`: as the function or `[faas]` says.
+    pub policy: Option<AnycallPolicy>,
+    /// From the scheduled time; `None`: as the function says.
+    pub deadline: Option<Duration>,
+}
+
+/// A stream of calls of many items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manycalls {
+    /// Items of each manycall, 1 to 10,000,000.
+    pub items: u32,
+    /// When they come, of what and where; never a trace.
+    #[serde(flatten)]
+    pub stream: CallStream,
+    /// The policy; `None`: as `[faas]` says.
+    pub policy: Option<ManycallPolicy>,
+    /// Of each item, from the manycall's scheduled time; `None`: none, an item ends when it is done or cannot be.
+    pub deadline: Option<Duration>,
+}
+
+/// What streams of anycalls and of manycalls have in common; a call here is one or the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallStream {
     /// When calls come.
     pub arrivals: Arrivals,
     /// Stop after this many calls of the phase (all clients together); `None`: no limit.
@@ -34,51 +59,15 @@ pub struct Anycalls {
     pub functions: Vec<FunctionRange>,
     /// How calls spread over the functions (not used with a trace).
     pub popularity: Popularity,
-    /// The policy; `None`: as the function or `[faas]` says.
-    pub policy: Option<AnycallPolicy>,
     /// Where calls enter.
     pub entry: Entry,
     /// A request's body in bytes; `None`: as the function says.
     pub request: Option<Distribution>,
     /// A response's body in bytes; `None`: as the function says.
     pub response: Option<Distribution>,
-    /// From the scheduled time; `None`: as the function says.
-    pub deadline: Option<Duration>,
-    /// Whether a call that may have started may run again; `None`: as the function says.
+    /// Whether a call, or an item, that may have started may run again; `None`: as the function says.
     pub idempotent: Option<bool>,
     /// Caches and connections of the entry are emptied before each call.
-    pub cold: bool,
-}
-
-/// A stream of calls of many items.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manycalls {
-    /// Items of each manycall, 1 to 10,000,000.
-    pub items: u32,
-    /// When manycalls come; never a trace.
-    pub arrivals: Arrivals,
-    /// Stop after this many manycalls of the phase (all clients together); `None`: no limit.
-    pub calls: Option<u64>,
-    /// Stop each client after this many manycalls (closed loop); `None`: no limit.
-    pub calls_per_client: Option<u64>,
-    /// The functions called, in the order of their popularity.
-    pub functions: Vec<FunctionRange>,
-    /// How manycalls spread over the functions.
-    pub popularity: Popularity,
-    /// The policy; `None`: as `[faas]` says.
-    pub policy: Option<ManycallPolicy>,
-    /// Where manycalls enter.
-    pub entry: Entry,
-    /// A request's body in bytes; `None`: as the function says.
-    pub request: Option<Distribution>,
-    /// A response's body in bytes; `None`: as the function says.
-    pub response: Option<Distribution>,
-    /// Of each item, from the manycall's scheduled time; `None`: none, an item ends when it is done or cannot be.
-    pub deadline: Option<Duration>,
-    /// Whether an item that may have started may run again; `None`: as the function says.
-    pub idempotent: Option<bool>,
-    /// Caches and connections of the entry are emptied before each manycall.
     pub cold: bool,
 }
 

@@ -97,13 +97,13 @@ fn the_example_of_the_design_means_what_it_says() {
     assert_eq!(scenario.functions[0].prewarm, 0);
     assert_eq!(scenario.duration(), Duration::from_secs(420));
     let steady = scenario.phases[0].anycall.clone().expect("anycalls");
-    assert_eq!(steady.arrivals, Arrivals::Poisson { rate: 50.0 });
-    assert_eq!(steady.popularity, Popularity::Zipf(0.9));
+    assert_eq!(steady.stream.arrivals, Arrivals::Poisson { rate: 50.0 });
+    assert_eq!(steady.stream.popularity, Popularity::Zipf(0.9));
     assert_eq!(steady.policy, Some(AnycallPolicy::Nearest));
-    assert_eq!(steady.request, Some(Distribution::Constant(4096.0)));
-    assert_eq!(steady.functions, [FunctionRange { first: 0, count: 50 }]);
+    assert_eq!(steady.stream.request, Some(Distribution::Constant(4096.0)));
+    assert_eq!(steady.stream.functions, [FunctionRange { first: 0, count: 50 }]);
     let map = scenario.phases[1].manycall.clone().expect("manycalls");
-    assert_eq!(map.arrivals, Arrivals::Every { interval: Duration::from_secs(10) });
+    assert_eq!(map.stream.arrivals, Arrivals::Every { interval: Duration::from_secs(10) });
     assert_eq!((map.items, map.policy), (100, Some(ManycallPolicy::Backup)));
     assert_eq!(scenario.faults[0].at, Time::ZERO + Duration::from_secs(180));
     let nodes = Selector { from: Pool::All, take: Take::Share(0.05) };
@@ -150,7 +150,7 @@ fn functions_are_named_by_patterns_in_their_order() {
     ));
     let range = |first, count| FunctionRange { first, count };
     let anycall = scenario.phases[0].anycall.clone().expect("anycalls");
-    assert_eq!(anycall.functions, [range(4, 1), range(0, 4), range(5, 3)]);
+    assert_eq!(anycall.stream.functions, [range(4, 1), range(0, 4), range(5, 3)]);
     assert_eq!(scenario.functions[1].providers, Selector::ALL);
     let nodes = vec![NodeRange { first: 1, count: 1 }, NodeRange { first: 5, count: 5 }];
     assert_eq!(scenario.functions[2].providers, Selector { from: Pool::Nodes(nodes), take: Take::Count(2) });
@@ -167,13 +167,14 @@ fn closed_loops_and_traces_are_read() {
     let closed = scenario.phases[0].anycall.clone().expect("anycalls");
     let think = Distribution::Exponential { mean: 2.0 };
     assert_eq!(
-        closed.arrivals,
+        closed.stream.arrivals,
         Arrivals::Clients { clients: 50, think_time: think.clone(), think_after_failure: think }
     );
-    assert_eq!(closed.calls_per_client, Some(9));
-    assert_eq!(closed.entry.popularity, Popularity::Zipf(1.0));
+    assert_eq!(closed.stream.calls_per_client, Some(9));
+    assert_eq!(closed.stream.entry.popularity, Popularity::Zipf(1.0));
     let trace = scenario.phases[1].anycall.clone().expect("anycalls");
-    let Arrivals::Azure2019 { invocations, durations, sample, speedup, within_minute } = trace.arrivals
+    let Arrivals::Azure2019 { invocations, durations, sample, speedup, within_minute } =
+        trace.stream.arrivals
     else {
         panic!("a trace");
     };
@@ -186,7 +187,7 @@ fn closed_loops_and_traces_are_read() {
 fn a_client_that_fails_at_once_does_not_spin_by_default() {
     let scenario = one(&least("anycall = { clients = 1 }"));
     let anycall = scenario.phases[0].anycall.clone().expect("anycalls");
-    let Arrivals::Clients { think_time, think_after_failure, .. } = anycall.arrivals else {
+    let Arrivals::Clients { think_time, think_after_failure, .. } = anycall.stream.arrivals else {
         panic!("clients")
     };
     assert_eq!((think_time, think_after_failure), (Distribution::Constant(0.0), Distribution::Constant(1.0)));

@@ -18,7 +18,7 @@ fn overrides_win_and_are_named_in_errors() {
     assert_eq!(set("network.loss", "5%").expect("loss").network.loss, 0.05);
     let calls =
         set("phase.p.anycall.rate", "5/s").expect("rate").phases[0].anycall.clone().expect("anycalls");
-    assert_eq!(calls.arrivals, Arrivals::Poisson { rate: 5.0 });
+    assert_eq!(calls.stream.arrivals, Arrivals::Poisson { rate: 5.0 });
     let latency = set("network.latency", "{ matrix = \"matrix.gz\", unit = \"ms\" }").expect("latency");
     assert!(matches!(latency.network.latency, Latency::Matrix { file, .. } if file.path == "matrix.gz"));
     for (key, value, part) in [
@@ -49,7 +49,7 @@ fn a_sweep_makes_every_combination() {
     assert_eq!(labels[7], "providers=2,policy=nearest,path=cold");
     let last = &loaded.variants[7].scenario;
     assert_eq!(last.functions[0].providers.take, Take::Count(2));
-    assert!(last.phases[0].anycall.clone().expect("anycalls").cold && last.faas.cache_ttl.is_zero());
+    assert!(last.phases[0].anycall.clone().expect("anycalls").stream.cold && last.faas.cache_ttl.is_zero());
     assert_eq!(loaded.variants[7].values[0], ("function.f.providers".to_owned(), "2".to_owned()));
 
     let pinned = load_with(&text, &[("function.f.providers", "3")]).expect("a pinned factor");

@@ -48,7 +48,9 @@ impl Traces {
         let mut invocations: BTreeMap<&str, (&FileRef, f64)> = BTreeMap::new();
         let mut recorded: BTreeMap<&str, (&FileRef, f64)> = BTreeMap::new();
         let mut durations: BTreeMap<&str, &FileRef> = BTreeMap::new();
-        for arrivals in scenario.phases.iter().filter_map(|phase| Some(&phase.anycall.as_ref()?.arrivals)) {
+        for arrivals in
+            scenario.phases.iter().filter_map(|phase| Some(&phase.anycall.as_ref()?.stream.arrivals))
+        {
             let (uses, file, sample) = match arrivals {
                 Arrivals::Azure2019 { invocations: file, durations: other, sample, .. } => {
                     durations.extend(other.iter().map(|file| (file.path.as_str(), file)));

@@ -25,14 +25,14 @@ fn constant_arrivals_are_exact() {
     let mut scenario = only(Arrivals::Every { interval: Duration::from_millis(300) }, Duration::from_secs(3));
     let at = |scenario: &Scenario| calls(scenario).iter().map(|c| c.at.as_nanos()).collect::<Vec<i64>>();
     assert_eq!(at(&scenario), (0..10).map(|i| i * 300_000_000).collect::<Vec<i64>>());
-    scenario.phases[0].anycall.as_mut().unwrap().calls = Some(4);
+    scenario.phases[0].anycall.as_mut().unwrap().stream.calls = Some(4);
     assert_eq!(at(&scenario).len(), 4);
 }
 
 #[test]
 fn functions_and_entries_have_their_popularity() {
     let mut scenario = only(Arrivals::Poisson { rate: 1000.0 }, Duration::from_secs(100));
-    scenario.phases[0].anycall.as_mut().unwrap().entry.popularity = Popularity::Zipf(0.5);
+    scenario.phases[0].anycall.as_mut().unwrap().stream.entry.popularity = Popularity::Zipf(0.5);
     let (mut functions, mut entries) = (vec![0u32; 10], vec![0u32; 100]);
     for call in calls(&scenario) {
         functions[call.function as usize] += 1;

@@ -36,7 +36,9 @@ fn a_client_thinks_between_completion_and_next_call() {
 fn think_times_have_their_mean() {
     let mut scenario = closed_loop();
     scenario.phases[0].duration = Duration::from_secs(100_000);
-    if let Arrivals::Clients { think_time, .. } = &mut scenario.phases[0].anycall.as_mut().unwrap().arrivals {
+    if let Arrivals::Clients { think_time, .. } =
+        &mut scenario.phases[0].anycall.as_mut().unwrap().stream.arrivals
+    {
         *think_time = Distribution::Exponential { mean: 2.0 };
     }
     with(&scenario, |mut schedule| {
@@ -69,10 +71,10 @@ fn played(scenario: &Scenario) -> Vec<u32> {
 fn a_limit_on_calls_is_divided_among_clients() {
     let mut scenario = closed_loop();
     assert_eq!(played(&scenario), [10, 10, 10]);
-    scenario.phases[0].anycall.as_mut().unwrap().calls = Some(11);
+    scenario.phases[0].anycall.as_mut().unwrap().stream.calls = Some(11);
     assert_eq!(played(&scenario), [4, 4, 3]);
-    scenario.phases[0].anycall.as_mut().unwrap().calls_per_client = Some(2);
+    scenario.phases[0].anycall.as_mut().unwrap().stream.calls_per_client = Some(2);
     assert_eq!(played(&scenario), [2, 2, 2]);
-    scenario.phases[0].anycall.as_mut().unwrap().calls = Some(2);
+    scenario.phases[0].anycall.as_mut().unwrap().stream.calls = Some(2);
     assert_eq!(played(&scenario), [1, 1, 0]);
 }

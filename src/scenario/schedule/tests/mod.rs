@@ -71,20 +71,28 @@ pub(super) fn all_of(scenario: &Scenario) -> Vec<FunctionRange> {
 
 pub(super) const ENTRY: Entry = Entry { nodes: Selector::ALL, popularity: Popularity::Uniform };
 
-pub(super) fn anycalls(arrivals: Arrivals, functions: Vec<FunctionRange>) -> Anycalls {
-    Anycalls {
+/// Calls with nothing said about them, over functions as they please.
+fn stream(arrivals: Arrivals, functions: Vec<FunctionRange>) -> CallStream {
+    CallStream {
         arrivals,
         calls: None,
         calls_per_client: None,
         functions,
-        popularity: Popularity::Zipf(0.9),
-        policy: None,
+        popularity: Popularity::Uniform,
         entry: ENTRY,
         request: None,
         response: None,
-        deadline: None,
         idempotent: None,
         cold: false,
+    }
+}
+
+pub(super) fn anycalls(arrivals: Arrivals, functions: Vec<FunctionRange>) -> Anycalls {
+    let popularity = Popularity::Zipf(0.9);
+    Anycalls {
+        stream: CallStream { popularity, ..stream(arrivals, functions) },
+        policy: None,
+        deadline: None,
     }
 }
 
@@ -181,18 +189,13 @@ pub(super) fn scenario() -> Scenario {
         anycall: Some(anycalls(Arrivals::Every { interval: Duration::from_millis(400) }, functions.clone())),
         manycall: Some(Manycalls {
             items: 100,
-            arrivals: Arrivals::Every { interval: Duration::from_secs(10) },
-            calls: None,
-            calls_per_client: None,
-            functions,
-            popularity: Popularity::Uniform,
+            stream: CallStream {
+                response: Some(constant(10.0)),
+                idempotent: Some(true),
+                ..stream(Arrivals::Every { interval: Duration::from_secs(10) }, functions)
+            },
             policy: Some(ManycallPolicy::Backup),
-            entry: ENTRY,
-            request: None,
-            response: Some(constant(10.0)),
             deadline: None,
-            idempotent: Some(true),
-            cold: false,
         }),
     });
     scenario

@@ -8,8 +8,8 @@ fn unrelated_functions_and_phases_move_nothing() {
     let mut changed = scenario();
     changed.functions.insert(0, function("other", 5));
     for phase in &mut changed.phases {
-        let anycall = phase.anycall.as_mut().map(|calls| &mut calls.functions);
-        let manycall = phase.manycall.as_mut().map(|calls| &mut calls.functions);
+        let anycall = phase.anycall.as_mut().map(|calls| &mut calls.stream.functions);
+        let manycall = phase.manycall.as_mut().map(|calls| &mut calls.stream.functions);
         for functions in [anycall, manycall].into_iter().flatten() {
             functions[0].first = 5;
         }
@@ -73,7 +73,7 @@ fn the_schedule_is_the_same_on_every_machine() {
     let mut hash = Sha256::new();
     let mut count = 0;
     let mut scenarios = vec![scenario(), minutes(Process::Poisson, true, 1.0, 3.0), closed_loop()];
-    scenarios[0].phases[0].anycall.as_mut().unwrap().entry.popularity = Popularity::Zipf(1.1);
+    scenarios[0].phases[0].anycall.as_mut().unwrap().stream.entry.popularity = Popularity::Zipf(1.1);
     for scenario in &scenarios {
         with(scenario, |mut schedule| {
             while let Some(call) = schedule.next() {
@@ -109,11 +109,11 @@ fn what_cannot_be_scheduled_is_refused() {
         "function `a`: its providers are chosen among providers that depend on its own"
     );
     let mut nowhere = scenario();
-    nowhere.phases[0].anycall.as_mut().unwrap().entry.nodes =
+    nowhere.phases[0].anycall.as_mut().unwrap().stream.entry.nodes =
         Selector { from: Pool::Region("mars".into()), take: Take::All };
     assert_eq!(refused(&nowhere), "phase `steady`: its entry selects no node; at least one is needed");
     let mut unknown = scenario();
-    unknown.phases[0].anycall.as_mut().unwrap().functions = vec![FunctionRange { first: 9, count: 2 }];
+    unknown.phases[0].anycall.as_mut().unwrap().stream.functions = vec![FunctionRange { first: 9, count: 2 }];
     assert_eq!(refused(&unknown), "phase `steady` calls function 10; there are 10, counted from 0");
     for rate in [0.0, -1.0, f64::INFINITY, f64::NAN] {
         let message = refused(&only(Arrivals::Poisson { rate }, Duration::from_secs(1)));
