@@ -1,0 +1,3 @@
+//! The program `edge-faas`.
+
+fn main() {}
