@@ -6,4 +6,6 @@ pub mod body;
 pub mod call;
 pub mod config;
 pub mod handle;
+pub mod openfaas;
+pub mod persist;
 pub mod runtime;
