@@ -6,6 +6,7 @@ pub mod body;
 pub mod call;
 pub mod config;
 pub mod handle;
+pub mod http;
 pub mod openfaas;
 pub mod persist;
 pub mod runtime;
