@@ -10,3 +10,4 @@ pub mod http;
 pub mod openfaas;
 pub mod persist;
 pub mod runtime;
+pub mod settings;
