@@ -5,5 +5,18 @@
 pub mod body;
 pub mod call;
 pub mod config;
+mod counted;
+pub mod deployments;
+mod driver;
+mod entry;
+mod exchange;
 pub mod handle;
+pub mod identity;
+mod map;
+mod metrics;
+mod network;
+pub mod path;
+pub mod persist;
+pub mod protocol;
 pub mod runtime;
+mod serve;
