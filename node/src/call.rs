@@ -173,3 +173,18 @@ pub struct MapAnswer {
 /// the manycall. It ends after the last result, or after `Err` when the items broke off: then the results of all items
 /// that were pulled have come before.
 pub type MapStream = BoxStream<'static, Result<MapResult, BodyError>>;
+
+/// An outcome as results and metrics name it.
+pub fn outcome_name(outcome: CallOutcome) -> &'static str {
+    match outcome {
+        CallOutcome::Ok => "ok",
+        CallOutcome::FunctionError => "function_error",
+        CallOutcome::NotFound => "not_found",
+        CallOutcome::Rejected => "rejected",
+        CallOutcome::Timeout => "timeout",
+        CallOutcome::Unreachable => "unreachable",
+        CallOutcome::Unknown => "unknown",
+        CallOutcome::Truncated => "truncated",
+        CallOutcome::Cancelled => "cancelled",
+    }
+}

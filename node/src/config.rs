@@ -93,10 +93,37 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
+/// The most streams that one connection can have: each may take 256 KiB before anybody reads, and the multiplexer
+/// bounds their sum to 1 GiB.
+const STREAMS_MAX: usize = 4_096;
+
 /// Our own name of Kademlia's protocol: the extensions are understood by everybody who speaks it.
 pub const KAD_PROTOCOL: &str = "/edge-faas/kad/1.0.0";
 /// The name under which rust-libp2p and go-libp2p speak it.
 pub const IPFS_KAD_PROTOCOL: &str = "/ipfs/kad/1.0.0";
+
+impl Config {
+    /// Says what makes no sense, and what would.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn check(&self) -> Result<(), String> {
+        let limits = &self.limits;
+        if !(8..=STREAMS_MAX).contains(&limits.streams) {
+            return Err(format!("limits.streams is {}; 8 to {STREAMS_MAX} are possible", limits.streams));
+        }
+        if limits.head < 1_024 {
+            return Err(format!("limits.head is {} bytes; at least 1,024 are needed", limits.head));
+        }
+        if limits.connections == 0 || limits.connections_per_peer == 0 {
+            return Err("limits.connections and limits.connections_per_peer must be at least 1".to_owned());
+        }
+        if self.timeouts.call.is_zero() || self.timeouts.call_max.is_zero() {
+            return Err("timeouts.call and timeouts.call_max must be above zero".to_owned());
+        }
+        Ok(())
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {

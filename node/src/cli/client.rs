@@ -28,10 +28,13 @@ impl Client {
     pub(super) fn new(target: &Target) -> Result<Self, Failure> {
         let url = match &target.gateway {
             Some(url) => url.clone(),
-            None => env::var("OPENFAAS_URL").ok().filter(|url| !url.is_empty()).unwrap_or(DEFAULT_URL.to_owned()),
+            None => {
+                env::var("OPENFAAS_URL").ok().filter(|url| !url.is_empty()).unwrap_or(DEFAULT_URL.to_owned())
+            }
         };
         let url = url.trim_end_matches('/').to_owned();
-        let parsed = reqwest::Url::parse(&url).map_err(|error| Failure::Input(format!("{url:?}: {error}")))?;
+        let parsed =
+            reqwest::Url::parse(&url).map_err(|error| Failure::Input(format!("{url:?}: {error}")))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(Failure::Input(format!("{url:?}: a node's URL begins with http:// or https://")));
         }
@@ -40,11 +43,12 @@ impl Client {
             None => None,
         };
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(Failure::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls =
+            rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .map_err(Failure::other)?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -122,8 +126,9 @@ impl Client {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let response = self.ask(self.system(Method::GET, path)).await?;
         let bytes = response.bytes().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::Other(format!("{}{path}: the answer is none of a node: {error}", self.url)))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::Other(format!("{}{path}: the answer is none of a node: {error}", self.url))
+        })
     }
 
     /// Sends something that is JSON.

@@ -31,7 +31,9 @@ impl Failure {
 
     pub(super) fn message(&self) -> Option<&str> {
         match self {
-            Failure::Input(message) | Failure::Unreachable(message) | Failure::Other(message) => Some(message),
+            Failure::Input(message) | Failure::Unreachable(message) | Failure::Other(message) => {
+                Some(message)
+            }
             Failure::Said => None,
         }
     }

@@ -29,7 +29,8 @@ pub(super) async fn deploy(command: Deploy) -> Result<(), Failure> {
         // The same words as for any other refusal.
         client.ask_json(Method::POST, "/system/functions", &deployment).await?;
     }
-    let url = format!("{}/function/{}", client.url(), name(&deployment.service, Some(&deployment.namespace))?);
+    let url =
+        format!("{}/function/{}", client.url(), name(&deployment.service, Some(&deployment.namespace))?);
     match json {
         true => print_json(&serde_json::json!({ "function": deployment.service, "url": url })),
         false => print(format!("deployed: {url}\n")),
@@ -39,7 +40,8 @@ pub(super) async fn deploy(command: Deploy) -> Result<(), Failure> {
 fn deployment(command: Deploy) -> Result<FunctionDeployment, Failure> {
     let namespace = command.namespace.unwrap_or_default();
     FunctionName::deployable(&command.name, &namespace).map_err(Failure::input)?;
-    let mut annotations: std::collections::BTreeMap<String, String> = command.annotation.into_iter().collect();
+    let mut annotations: std::collections::BTreeMap<String, String> =
+        command.annotation.into_iter().collect();
     if command.idempotent {
         annotations.insert(annotation::IDEMPOTENT.to_owned(), "true".to_owned());
     }
@@ -171,7 +173,8 @@ pub(super) async fn logs(command: &Logs) -> Result<(), Failure> {
     }
     let response = client.ask(client.system(Method::GET, "/system/logs").query(&query)).await?;
     let bytes = response.bytes_stream().map_err(std::io::Error::other);
-    let mut lines = FramedRead::new(StreamReader::new(Box::pin(bytes)), LinesCodec::new_with_max_length(1 << 20));
+    let mut lines =
+        FramedRead::new(StreamReader::new(Box::pin(bytes)), LinesCodec::new_with_max_length(1 << 20));
     while let Some(line) = lines.try_next().await.map_err(|error| Failure::Unreachable(error.to_string()))? {
         if command.target.json {
             print(line + "\n")?;
@@ -200,9 +203,9 @@ mod tests {
             status(r#"{"name":"f","image":"ghcr.io/acme/f:1.2","replicas":1,"availableReplicas":1}"#),
         ];
         insta::assert_snapshot!(list_table(&functions), @r"
-        function  image              calls  replicas
-        resize    builtin/cpu         1234       1/2
-        f         ghcr.io/acme/f:1.2     0       1/1
+        function  image               calls  replicas
+        resize    builtin/cpu          1234       1/2
+        f         ghcr.io/acme/f:1.2      0       1/1
         ");
     }
 

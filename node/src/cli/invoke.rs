@@ -5,7 +5,8 @@ use super::client::Client;
 use super::failure::Failure;
 use super::output::{print, print_json};
 use crate::http::{ATTEMPTS, HOPS, IDEMPOTENT, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT};
-use crate::openfaas::{FunctionName, path};
+use crate::openfaas::FunctionName;
+use crate::path;
 use base64::Engine;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName};
@@ -18,9 +19,12 @@ use tokio_util::io::ReaderStream;
 pub(super) async fn invoke(command: Invoke) -> Result<(), Failure> {
     let client = Client::new(&command.target)?;
     let function = FunctionName::parse(&command.name).map_err(Failure::input)?;
-    let (below, _) = command.path.split_once('?').unwrap_or((&command.path, ""));
+    let (below, query) = match command.path.split_once('?') {
+        Some((below, query)) => (below, Some(query)),
+        None => (command.path.as_str(), None),
+    };
     // The URL's own parser would tidy it up silently, and call something else.
-    path::check(below).map_err(|error| Failure::Input(format!("--path: {error}")))?;
+    path::check(below, query).map_err(|error| Failure::Input(format!("--path: {error}")))?;
     let request = client.open(command.method.clone(), &format!("/function/{function}{}", command.path));
     let mut request = with_options(request, &command.options);
     if let Some(policy) = command.policy {

@@ -39,20 +39,26 @@ pub(super) fn read(path: &Path, url: &str) -> Result<Option<Credentials>, Failur
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::Input(format!("{}: {error}", path.display()))),
     };
-    let wrong = |what: String| Failure::Input(format!("{}: {what}; `faas-cli login` writes it anew", path.display()));
+    let wrong =
+        |what: String| Failure::Input(format!("{}: {what}; `faas-cli login` writes it anew", path.display()));
     // An empty file is no login.
     let file: Option<File> = serde_norway::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     let same = |auth: &&Auth| auth.gateway.trim_end_matches('/') == url.trim_end_matches('/');
     let auths = file.unwrap_or_default().auths;
     let Some(auth) = auths.iter().find(same) else { return Ok(None) };
     if auth.auth != "basic" {
-        return Err(wrong(format!("the login for {url} is of the sort {:?}, and only basic is known here", auth.auth)));
+        return Err(wrong(format!(
+            "the login for {url} is of the sort {:?}, and only basic is known here",
+            auth.auth
+        )));
     }
     let token = base64::engine::general_purpose::STANDARD.decode(auth.token.trim()).ok();
     let token = token.and_then(|token| String::from_utf8(token).ok());
     let parts = token.as_ref().and_then(|token| token.split_once(':'));
     match parts {
-        Some((user, password)) => Ok(Some(Credentials { user: user.to_owned(), password: password.to_owned() })),
+        Some((user, password)) => {
+            Ok(Some(Credentials { user: user.to_owned(), password: password.to_owned() }))
+        }
         None => Err(wrong(format!("the token for {url} is not user:password in base64"))),
     }
 }

@@ -52,7 +52,8 @@ pub(super) async fn map(command: Map) -> Result<(), Failure> {
     let begun = Instant::now();
     let response = client.ask(request.body(Body::wrap_stream(items))).await?;
     let bytes = response.bytes_stream().map_err(io::Error::other);
-    let mut lines = FramedRead::new(StreamReader::new(Box::pin(bytes)), LinesCodec::new_with_max_length(LINE_MAX));
+    let mut lines =
+        FramedRead::new(StreamReader::new(Box::pin(bytes)), LinesCodec::new_with_max_length(LINE_MAX));
     let mut summary = Summary::default();
     while let Some(line) = lines.next().await {
         let line = line.map_err(|error| Failure::Unreachable(format!("the results broke off: {error}")))?;
@@ -232,9 +233,10 @@ mod tests {
 
     #[test]
     fn the_bars_templates_are_right() {
-        for template in
-            ["{bar:30} {pos} of {len}  {per_sec}  {msg}  {eta} left", "{spinner} {pos} done  {per_sec}  {msg}"]
-        {
+        for template in [
+            "{bar:30} {pos} of {len}  {per_sec}  {msg}  {eta} left",
+            "{spinner} {pos} done  {per_sec}  {msg}",
+        ] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -102,8 +102,10 @@ mod tests {
             addresses: vec!["/ip4/10.0.0.1/tcp/4001".to_owned()],
             local,
         };
-        let found =
-            Providers { function: "f".to_owned(), providers: vec![provider("A", false), provider("B", true)] };
+        let found = Providers {
+            function: "f".to_owned(),
+            providers: vec![provider("A", false), provider("B", true)],
+        };
         insta::assert_snapshot!(providers_table(&found), @r"
         provider  address
         A         /ip4/10.0.0.1/tcp/4001

@@ -4,12 +4,11 @@ use super::error::ApiError;
 use super::header;
 use crate::call::{CallFailure, CallInfo, MapAnswer, MapItem, MapResult};
 use crate::openfaas::header::remove_hop_by_hop;
-use crate::openfaas::path;
+use crate::path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -52,13 +51,12 @@ impl Item {
             None | Some("") => (String::new(), None),
             Some(text) => {
                 // Before anything else reads it: parsers drop what follows a `#`, for instance.
-                let (path, _) = text.split_once('?').unwrap_or((text, ""));
-                path::check(path).map_err(|error| invalid("path_and_query", &error))?;
-                if text.contains('#') {
-                    return Err(invalid("path_and_query", &path::PathError::Fragment));
-                }
-                let parsed: PathAndQuery = text.parse().map_err(|error| invalid("path_and_query", &error))?;
-                (parsed.path().to_owned(), parsed.query().map(str::to_owned))
+                let (path, query) = match text.split_once('?') {
+                    Some((path, query)) => (path, Some(query)),
+                    None => (text, None),
+                };
+                path::check(path, query).map_err(|error| invalid("path_and_query", &error))?;
+                (path.to_owned(), query.map(str::to_owned))
             }
         };
         let mut headers = HeaderMap::new();

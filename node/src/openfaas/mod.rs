@@ -7,7 +7,6 @@ mod deployment;
 pub mod header;
 mod log;
 mod name;
-pub mod path;
 mod secret;
 mod status;
 

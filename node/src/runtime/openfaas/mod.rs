@@ -16,8 +16,9 @@ use super::{
     RuntimeFailure, RuntimeFailureReason, SecretOperation,
 };
 use crate::openfaas::{
-    FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret, path,
+    FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
 };
+use crate::path;
 use api::Api;
 use connect::Connection;
 use edge_faas_core::context::Capacity;
@@ -86,7 +87,7 @@ impl OpenFaas {
         let refused =
             |message: String| RuntimeFailure::new(RuntimeFailureReason::NotHosted, Started::No, message);
         // Whoever took the call from its user has checked this; a peer may not have.
-        path::check(&request.path).map_err(|error| refused(error.to_string()))?;
+        path::check(&request.path, request.query.as_deref()).map_err(|error| refused(error.to_string()))?;
         let name = FunctionName::parse(&request.function).map_err(|error| refused(error.to_string()))?;
         let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         let below = format!("/function/{name}{}{query}", request.path);

@@ -4,6 +4,7 @@
 //! `/function/resize/../../system/functions` would then be its administration. So a path that has a dot segment under
 //! any reading is refused rather than repaired: nobody needs one, and what is not changed is passed on untouched.
 
+use http::uri::PathAndQuery;
 use percent_encoding::percent_decode;
 
 /// How often a path is decoded: each layer of `%25` needs a decoder more behind us. A path that still changes then is
@@ -27,32 +28,48 @@ pub enum PathError {
     /// It does not begin with a slash.
     #[error("the path has to begin with `/`: what is behind the function's name, not an address")]
     Relative,
-    /// A fragment.
-    #[error("the path has a `#`: write it as %23")]
-    Fragment,
+    /// A character that a URI cannot have, or that would be cut off with what follows it.
+    #[error(
+        "the path or query has a character that a URI cannot have, such as `\\`, `#` or a blank: write it as %5C, %23, %20"
+    )]
+    Character,
 }
 
-/// Checks what follows a function's name, as it was received: empty, or `/` and more. The query is no part of it.
-pub fn check(path: &str) -> Result<(), PathError> {
-    if path.is_empty() {
+/// Checks what follows a function's name, as it was received: `path` is empty, or `/` and more; `query` is what follows
+/// the `?`.
+///
+/// # Errors
+/// [`PathError`] says what to write instead.
+pub fn check(path: &str, query: Option<&str>) -> Result<(), PathError> {
+    // Most calls have neither.
+    if path.is_empty() && query.is_none() {
         return Ok(());
     }
-    if !path.starts_with('/') {
+    if !path.is_empty() && !path.starts_with('/') {
         return Err(PathError::Relative);
-    }
-    if path.contains('#') {
-        return Err(PathError::Fragment);
     }
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..DECODINGS_MAX {
         check_reading(&bytes)?;
         let decoded: Vec<u8> = percent_decode(&bytes).collect();
         if decoded == bytes {
-            return Ok(());
+            return check_characters(path, query);
         }
         bytes = decoded;
     }
     Err(PathError::Encoding)
+}
+
+/// As parts of a URI: what cannot be sent on as it is would be changed or cut off on the way.
+fn check_characters(path: &str, query: Option<&str>) -> Result<(), PathError> {
+    if path.contains(['\\', '#', '?']) || query.is_some_and(|query| query.contains('#')) {
+        return Err(PathError::Character);
+    }
+    let whole = match query {
+        Some(query) => format!("/f{path}?{query}"),
+        None => format!("/f{path}"),
+    };
+    whole.parse::<PathAndQuery>().map(drop).map_err(|_| PathError::Character)
 }
 
 /// Checks one reading of a path.
@@ -102,10 +119,9 @@ mod tests {
             "/a;b=c",
             "/100%",
             "/%zz",
-            "/a\\b",
             "/a%5cb",
         ] {
-            assert_eq!(check(path), Ok(()), "{path}");
+            assert_eq!(check(path, Some("x=%2e%2e/..&y")), Ok(()), "{path}");
         }
     }
 
@@ -140,27 +156,31 @@ mod tests {
             "/..%20/x",
             "/%20../x",
         ] {
-            assert_eq!(check(path), Err(PathError::DotSegment), "{path}");
+            assert_eq!(check(path, None), Err(PathError::DotSegment), "{path}");
         }
     }
 
     #[test]
     fn disguises_that_only_broken_decoders_accept_are_refused() {
-        assert_eq!(check("/%c0%ae%c0%ae/x"), Err(PathError::Encoding));
-        assert_eq!(check("/..%c0%af"), Err(PathError::Encoding));
-        assert_eq!(check("/%00"), Err(PathError::Control));
-        assert_eq!(check("/a%0d%0aX: y"), Err(PathError::Control));
-        assert_eq!(check("/a%250a"), Err(PathError::Control));
+        assert_eq!(check("/%c0%ae%c0%ae/x", None), Err(PathError::Encoding));
+        assert_eq!(check("/..%c0%af", None), Err(PathError::Encoding));
+        assert_eq!(check("/%00", None), Err(PathError::Control));
+        assert_eq!(check("/a%0d%0aX: y", None), Err(PathError::Control));
+        assert_eq!(check("/a%250a", None), Err(PathError::Control));
         let nested = format!("/%{}2e", "25".repeat(40));
-        assert_eq!(check(&nested), Err(PathError::Encoding));
+        assert_eq!(check(&nested, None), Err(PathError::Encoding));
     }
 
     #[test]
     fn addresses_and_fragments_are_refused() {
         for path in ["http://127.0.0.1/x", "x", "@evil.example", ":8080/x", ".."] {
-            assert_eq!(check(path), Err(PathError::Relative), "{path}");
+            assert_eq!(check(path, None), Err(PathError::Relative), "{path}");
         }
-        assert_eq!(check("/a#/../b"), Err(PathError::Fragment));
+        for (path, query) in
+            [("/a#b", None), ("/a\\b", None), ("/a b", None), ("/a?b", None), ("/a", Some("b#c"))]
+        {
+            assert_eq!(check(path, query), Err(PathError::Character), "{path} {query:?}");
+        }
     }
 
     const ALL: &AsciiSet = &CONTROLS.add(b'.').add(b'/').add(b'\\').add(b'%').add(b';');
@@ -177,13 +197,13 @@ mod tests {
                 inner = utf8_percent_encode(&inner, ALL).to_string();
             }
             let path = format!("/{before}{inner}{after}");
-            prop_assert!(check(&path).is_err(), "{path}");
+            prop_assert!(check(&path, None).is_err(), "{path}");
         }
 
         /// What passes stays below the function for a gateway that decodes and then normalises.
         #[test]
         fn what_passes_stays_inside(path in "/[a-z./%2e5cf\\\\;]{0,24}") {
-            if check(&path).is_ok() {
+            if check(&path, None).is_ok() {
                 let mut reading = path.clone();
                 for _ in 0..=DECODINGS_MAX {
                     let mut depth = 0_i32;
