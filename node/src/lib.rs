@@ -4,8 +4,10 @@
 
 pub mod body;
 pub mod call;
+pub mod cli;
 pub mod config;
 mod counted;
+pub mod daemon;
 mod driver;
 mod entry;
 mod exchange;
