@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Runs a network of nodes until SIGINT or SIGTERM.
 pub(super) async fn devnet(command: &args::Devnet) -> Result<(), Failure> {
-    start_log();
+    start_log("warn");
     let mut signals = Signals::new()?;
     let started = tokio::select! {
         started = start(command) => started,
