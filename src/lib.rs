@@ -111,3 +111,4 @@ pub mod results;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod time;
+pub mod units;

@@ -4,19 +4,23 @@
 
 pub mod body;
 pub mod call;
+pub mod cli;
 pub mod config;
 mod counted;
-pub mod deployments;
+pub mod daemon;
 mod driver;
 mod entry;
 mod exchange;
 pub mod handle;
+pub mod http;
 pub mod identity;
 mod map;
 mod metrics;
 mod network;
+pub mod openfaas;
 pub mod path;
 pub mod persist;
 pub mod protocol;
 pub mod runtime;
 mod serve;
+pub mod settings;

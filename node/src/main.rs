@@ -1,3 +1,7 @@
 //! The program `edge-faas`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edge_faas_node::cli::main()
+}

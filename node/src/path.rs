@@ -1,124 +1,217 @@
-//! Paths that stay within their function.
+//! What follows a function's name in a path: it goes through as it came, and never leaves the function.
+//!
+//! A gateway behind us may decode and normalise paths, once or several times, and may take a backslash for a slash.
+//! `/function/resize/../../system/functions` would then be its administration. So a path that has a dot segment under
+//! any reading is refused rather than repaired: nobody needs one, and what is not changed is passed on untouched.
 
 use http::uri::PathAndQuery;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
-/// How often a path is decoded in the search for what it hides. Each server on the way may decode once.
-const DECODINGS: usize = 3;
+/// How often a path is decoded: each layer of `%25` needs a decoder more behind us. A path that still changes then is
+/// refused.
+const DECODINGS_MAX: usize = 8;
 
-/// Why a path is not passed on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// It is not empty and does not begin with a slash.
-    #[error("the path after the function's name is {0:?}; it must be empty or begin with /")]
-    Relative(String),
-    /// It has a part that names the folder itself or the one above, written out or encoded.
-    #[error("the path {0:?} would leave the function: no part of it may be . or .., encoded or not")]
-    Leaves(String),
-    /// It, or the query, has characters that a URI cannot have.
-    #[error("the path or query {0:?} is not allowed in a URI: encode what is special")]
-    Invalid(String),
+    /// A segment `.` or `..`, plain or in disguise.
+    #[error(
+        "the path has a `.` or `..` segment (plain, encoded or behind a backslash), which could leave the function"
+    )]
+    DotSegment,
+    /// A control character, plain or encoded.
+    #[error("the path has a control character (plain or encoded)")]
+    Control,
+    /// An encoding that only a broken decoder accepts.
+    #[error("the path has an overlong or too deeply nested encoding")]
+    Encoding,
+    /// It does not begin with a slash.
+    #[error("the path has to begin with `/`: what is behind the function's name, not an address")]
+    Relative,
+    /// A character that a URI cannot have, or that would be cut off with what follows it.
+    #[error(
+        "the path or query has a character that a URI cannot have, such as `\\`, `#` or a blank: write it as %5C, %23, %20"
+    )]
+    Character,
 }
 
-/// Refuses a path that is not below its function, and what cannot be part of a URI. `path` is what follows the function's
-/// name, `query` what follows the `?`.
+/// Checks what follows a function's name, as it was received: `path` is empty, or `/` and more; `query` is what follows
+/// the `?`.
 ///
 /// # Errors
-/// [`PathError`] says what is wrong with it.
+/// [`PathError`] says what to write instead.
 pub fn check(path: &str, query: Option<&str>) -> Result<(), PathError> {
-    if !path.is_empty() && !path.starts_with('/') {
-        return Err(PathError::Relative(path.to_owned()));
+    // Most calls have neither.
+    if path.is_empty() && query.is_none() {
+        return Ok(());
     }
-    let mut decoded = path.to_owned();
-    for _ in 0..=DECODINGS {
-        let dots = |part: &str| {
-            // Some servers take `..;x` for `..`.
-            let part = part.split(';').next().unwrap_or_default();
-            part == "." || part == ".."
-        };
-        if decoded.split(['/', '\\']).any(dots) || decoded.contains('\0') {
-            return Err(PathError::Leaves(path.to_owned()));
+    if !path.is_empty() && !path.starts_with('/') {
+        return Err(PathError::Relative);
+    }
+    let mut bytes = path.as_bytes().to_vec();
+    for _ in 0..DECODINGS_MAX {
+        check_reading(&bytes)?;
+        let decoded: Vec<u8> = percent_decode(&bytes).collect();
+        if decoded == bytes {
+            return check_characters(path, query);
         }
-        let next = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
-        if next == decoded {
-            break;
-        }
-        decoded = next;
+        bytes = decoded;
+    }
+    Err(PathError::Encoding)
+}
+
+/// As parts of a URI: what cannot be sent on as it is would be changed or cut off on the way.
+fn check_characters(path: &str, query: Option<&str>) -> Result<(), PathError> {
+    if path.contains(['\\', '#', '?']) || query.is_some_and(|query| query.contains('#')) {
+        return Err(PathError::Character);
     }
     let whole = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
+        Some(query) => format!("/f{path}?{query}"),
+        None => format!("/f{path}"),
     };
-    // Whole, as it will be put behind the function's name; a fragment would be cut off silently.
-    let parsed: Result<PathAndQuery, _> = format!("/f{whole}").parse();
-    if parsed.is_err() || whole.contains('#') || path.contains('?') || path.contains('\\') {
-        return Err(PathError::Invalid(whole));
+    whole.parse::<PathAndQuery>().map(drop).map_err(|_| PathError::Character)
+}
+
+/// Checks one reading of a path.
+fn check_reading(bytes: &[u8]) -> Result<(), PathError> {
+    if bytes.iter().any(|byte| byte.is_ascii_control()) {
+        return Err(PathError::Control);
     }
-    Ok(())
+    // Never part of UTF-8: an overlong `.` or `/` begins with one of these.
+    if bytes.iter().any(|byte| matches!(byte, 0xC0 | 0xC1)) {
+        return Err(PathError::Encoding);
+    }
+    let dots = |segment: &[u8]| {
+        // Some servers take what is behind a `;` for a parameter of the segment, others trim blanks.
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or(segment).trim_ascii();
+        matches!(name, b"." | b"..")
+    };
+    match bytes.split(|byte| matches!(byte, b'/' | b'\\')).any(dots) {
+        true => Err(PathError::DotSegment),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     use proptest::prelude::*;
 
     #[test]
-    fn what_leaves_the_function_is_refused_however_it_is_written() {
-        for path in [
-            "/..",
-            "/../system/functions",
-            "/a/../../b",
-            "/%2e%2e/x",
-            "/.%2e/x",
-            "/%252e%252e/x",
-            "/a/..%2fb",
-            "/..%5cb",
-            "/a/./b",
-            "/%2e",
-            "/..;/x",
-            "/a%2f..%2f..%2fsystem",
-            "/a\\..\\b",
-            "/%00/..",
-            "/a%00",
-        ] {
-            assert!(matches!(check(path, None), Err(PathError::Leaves(_))), "{path}");
-        }
-        assert!(matches!(check("x", None), Err(PathError::Relative(_))));
-        for path in ["/a?b", "/a b", "/a#b", "/a\nb", "/a\\b"] {
-            assert!(matches!(check(path, None), Err(PathError::Invalid(_))), "{path}");
-        }
-        assert!(matches!(check("/a", Some("b#c")), Err(PathError::Invalid(_))));
-    }
-
-    #[test]
-    fn what_stays_passes() {
+    fn ordinary_paths_pass() {
         for path in [
             "",
             "/",
-            "//",
-            "/a/b",
+            "/a",
+            "/a/b/",
+            "/a//b",
+            "/a%2Fb",
+            "/%20",
+            "/a.b",
             "/..a",
             "/a..",
             "/...",
-            "/a%20b",
-            "/%2Fetc",
-            "/a;b",
-            "/007",
-            "/ü%C3%BC".trim_start_matches("/ü"),
+            "/.well-known/x",
+            "/http://example.com/x",
+            "/ä",
+            "/%E2%82%AC",
+            "/a;b=c",
+            "/100%",
+            "/%zz",
+            "/a%5cb",
         ] {
-            let path = if path.starts_with('%') { format!("/{path}") } else { path.to_owned() };
-            assert_eq!(check(&path, Some("x=%2e%2e/..&y")), Ok(()), "{path}");
+            assert_eq!(check(path, Some("x=%2e%2e/..&y")), Ok(()), "{path}");
         }
     }
 
+    #[test]
+    fn paths_that_try_to_leave_the_function_are_refused() {
+        for path in [
+            "/..",
+            "/../",
+            "/../../system/functions",
+            "/a/../b",
+            "/.",
+            "/./a",
+            "/a/.",
+            "/%2e%2e",
+            "/%2E%2E/x",
+            "/.%2e/x",
+            "/%2e./x",
+            "/..%2f..%2fsystem",
+            "/a%2f..%2fb",
+            "/%2e",
+            "/..\\..\\system",
+            "/a\\..\\b",
+            "/..%5c..%5csystem",
+            "/%5c%2e%2e%5c",
+            "/%252e%252e/x",
+            "/%25252e%25252e%25252fx",
+            "/..%252fsystem",
+            "/..%255csystem",
+            "/..;/system",
+            "/..;a=b/system",
+            "/%2e%2e%3b/system",
+            "/..%20/x",
+            "/%20../x",
+        ] {
+            assert_eq!(check(path, None), Err(PathError::DotSegment), "{path}");
+        }
+    }
+
+    #[test]
+    fn disguises_that_only_broken_decoders_accept_are_refused() {
+        assert_eq!(check("/%c0%ae%c0%ae/x", None), Err(PathError::Encoding));
+        assert_eq!(check("/..%c0%af", None), Err(PathError::Encoding));
+        assert_eq!(check("/%00", None), Err(PathError::Control));
+        assert_eq!(check("/a%0d%0aX: y", None), Err(PathError::Control));
+        assert_eq!(check("/a%250a", None), Err(PathError::Control));
+        let nested = format!("/%{}2e", "25".repeat(40));
+        assert_eq!(check(&nested, None), Err(PathError::Encoding));
+    }
+
+    #[test]
+    fn addresses_and_fragments_are_refused() {
+        for path in ["http://127.0.0.1/x", "x", "@evil.example", ":8080/x", ".."] {
+            assert_eq!(check(path, None), Err(PathError::Relative), "{path}");
+        }
+        for (path, query) in
+            [("/a#b", None), ("/a\\b", None), ("/a b", None), ("/a?b", None), ("/a", Some("b#c"))]
+        {
+            assert_eq!(check(path, query), Err(PathError::Character), "{path} {query:?}");
+        }
+    }
+
+    const ALL: &AsciiSet = &CONTROLS.add(b'.').add(b'/').add(b'\\').add(b'%').add(b';');
+
     proptest! {
+        /// However often it is encoded and whatever surrounds it, a parent segment is found.
         #[test]
-        fn no_path_that_passes_has_dots_for_a_part(path in "(/|%2f|%2e|\\.|a|%25|;|\\\\){0,12}") {
+        fn no_encoding_hides_a_parent_segment(
+            before in "[a-z%2]{0,6}", after in "[a-z%2]{0,6}", rounds in 0_usize..6,
+            left in "[/\\\\]", right in "[/\\\\]",
+        ) {
+            let mut inner = format!("{left}..{right}");
+            for _ in 0..rounds {
+                inner = utf8_percent_encode(&inner, ALL).to_string();
+            }
+            let path = format!("/{before}{inner}{after}");
+            prop_assert!(check(&path, None).is_err(), "{path}");
+        }
+
+        /// What passes stays below the function for a gateway that decodes and then normalises.
+        #[test]
+        fn what_passes_stays_inside(path in "/[a-z./%2e5cf\\\\;]{0,24}") {
             if check(&path, None).is_ok() {
-                let mut decoded = path;
-                for _ in 0..4 {
-                    prop_assert!(decoded.split('/').all(|part| part != "." && part != ".."));
-                    decoded = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+                let mut reading = path.clone();
+                for _ in 0..=DECODINGS_MAX {
+                    let mut depth = 0_i32;
+                    for segment in reading.replace('\\', "/").split('/') {
+                        depth += match segment { "" | "." => 0, ".." => -1, _ => 1 };
+                        prop_assert!(depth >= 0, "{path}");
+                    }
+                    reading = percent_decode(reading.as_bytes()).decode_utf8_lossy().into_owned();
                 }
             }
         }

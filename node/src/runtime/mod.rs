@@ -1,13 +1,17 @@
 //! What runs functions: the contract between the node and the runtime behind it.
 
-mod types;
+pub mod annotation;
+mod builtin;
+mod openfaas;
+mod slots;
 
-pub use types::{
-    DeleteFunctionRequest, FunctionDeployment, FunctionResources, FunctionStatus, FunctionUsage, LogMessage,
-    LogQuery, RuntimeInfo, ScaleServiceRequest, Secret, SecretOperation,
-};
+pub use builtin::{Builtin, SERVICE_TIME, Settings as BuiltinSettings};
+pub use openfaas::{Credentials, OpenFaas, Settings as OpenFaasSettings};
 
 use crate::body::Body;
+use crate::openfaas::{
+    FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
+};
 use edge_faas_core::context::{Capacity, Timing};
 use edge_faas_core::io::Started;
 use futures::stream::BoxStream;
@@ -24,15 +28,15 @@ pub type HostedFunctions = Arc<BTreeMap<String, Hosted>>;
 /// What the node must know of a hosted function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hosted {
-    /// May a call that may have started be run again? The deploy annotation `idempotent`.
+    /// May a call that may have started be run again? The deploy annotation [`annotation::IDEMPOTENT`].
     pub idempotent: bool,
 }
 
 /// Runs functions. One per node; the node and the HTTP API share it.
 #[async_trait::async_trait]
 pub trait Runtime: Send + Sync + 'static {
-    /// What and where it is.
-    async fn info(&self) -> Result<RuntimeInfo, RuntimeError>;
+    /// What it is.
+    async fn info(&self) -> Result<Provider, RuntimeError>;
 
     /// Deploys a function. It shows in [`Runtime::hosted`] once it can be called.
     async fn deploy(&self, deployment: FunctionDeployment) -> Result<(), RuntimeError>;
@@ -41,21 +45,16 @@ pub trait Runtime: Send + Sync + 'static {
     async fn update(&self, deployment: FunctionDeployment) -> Result<(), RuntimeError>;
 
     /// Removes a function.
-    async fn remove(&self, name: &str, namespace: Option<&str>) -> Result<(), RuntimeError>;
+    async fn remove(&self, function: &FunctionName) -> Result<(), RuntimeError>;
 
-    /// All functions.
+    /// All functions of a namespace; `None`: of the default one.
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<FunctionStatus>, RuntimeError>;
 
-    /// One function.
-    async fn describe(
-        &self,
-        name: &str,
-        namespace: Option<&str>,
-        usage: bool,
-    ) -> Result<FunctionStatus, RuntimeError>;
+    /// One function; `usage` asks for what it uses, too.
+    async fn describe(&self, function: &FunctionName, usage: bool) -> Result<FunctionStatus, RuntimeError>;
 
     /// Sets the number of a function's instances.
-    async fn scale(&self, request: ScaleServiceRequest) -> Result<(), RuntimeError>;
+    async fn scale(&self, function: &FunctionName, replicas: u64) -> Result<(), RuntimeError>;
 
     /// A function's log; endless if the query says `follow`.
     async fn logs(
@@ -83,6 +82,22 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeFailure`] for what is not the function's own answer.
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, RuntimeFailure>;
+}
+
+/// What to do with secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretOperation {
+    /// List those of a namespace.
+    List {
+        /// The namespace; `None`: the default one.
+        namespace: Option<String>,
+    },
+    /// Make one.
+    Create(Secret),
+    /// Give one another value.
+    Update(Secret),
+    /// Remove one, by name and namespace.
+    Delete(Secret),
 }
 
 /// A call to be run.
@@ -175,6 +190,20 @@ pub enum RuntimeErrorKind {
 /// Decides, once, between a function's code that begins and a call that is fetched back from the queue.
 #[derive(Clone, Debug, Default)]
 pub struct StartGate(Arc<AtomicU8>);
+
+impl RuntimeError {
+    /// An error of a sort, with its message for people.
+    pub fn new(kind: RuntimeErrorKind, message: impl Into<String>) -> Self {
+        RuntimeError { kind, message: message.into() }
+    }
+}
+
+impl RuntimeFailure {
+    /// A failure, with its message for people.
+    pub fn new(reason: RuntimeFailureReason, started: Started, message: impl Into<String>) -> Self {
+        RuntimeFailure { reason, started, message: message.into() }
+    }
+}
 
 impl StartGate {
     const QUEUED: u8 = 0;

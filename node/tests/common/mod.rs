@@ -9,6 +9,9 @@ use edge_faas_node::body::{self, Body};
 use edge_faas_node::call::{CallRequest, CallResponse};
 use edge_faas_node::config::Config;
 use edge_faas_node::handle::{Node, SharedRegistry};
+use edge_faas_node::openfaas::{
+    FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
+};
 use edge_faas_node::runtime::*;
 use futures::stream::BoxStream;
 use http::{HeaderMap, Method, StatusCode};
@@ -78,8 +81,8 @@ fn unsupported<T>() -> Result<T, RuntimeError> {
 
 #[async_trait::async_trait]
 impl Runtime for TestRuntime {
-    async fn info(&self) -> Result<RuntimeInfo, RuntimeError> {
-        Ok(RuntimeInfo::default())
+    async fn info(&self) -> Result<Provider, RuntimeError> {
+        Ok(Provider::default())
     }
     async fn deploy(&self, deployment: FunctionDeployment) -> Result<(), RuntimeError> {
         self.host(&deployment.service, false);
@@ -88,17 +91,17 @@ impl Runtime for TestRuntime {
     async fn update(&self, _: FunctionDeployment) -> Result<(), RuntimeError> {
         unsupported()
     }
-    async fn remove(&self, name: &str, _: Option<&str>) -> Result<(), RuntimeError> {
-        self.unhost(name);
+    async fn remove(&self, name: &FunctionName) -> Result<(), RuntimeError> {
+        self.unhost(name.as_str());
         Ok(())
     }
     async fn list(&self, _: Option<&str>) -> Result<Vec<FunctionStatus>, RuntimeError> {
         unsupported()
     }
-    async fn describe(&self, _: &str, _: Option<&str>, _: bool) -> Result<FunctionStatus, RuntimeError> {
+    async fn describe(&self, _: &FunctionName, _: bool) -> Result<FunctionStatus, RuntimeError> {
         unsupported()
     }
-    async fn scale(&self, _: ScaleServiceRequest) -> Result<(), RuntimeError> {
+    async fn scale(&self, _: &FunctionName, _: u64) -> Result<(), RuntimeError> {
         unsupported()
     }
     async fn logs(
