@@ -229,7 +229,7 @@ pub struct Map {
 pub enum AttemptEvent {
     /// The connection stands and the call was sent: from here on it may have started.
     Sent,
-    /// As `Sent`, but the body waits for the provider's word: until `Accepted` nothing of it is gone, and the call can
+    /// As `Sent`, but the body waits for the provider's word: until `Sent` follows nothing of it is gone, and the call can
     /// be tried elsewhere even if its body cannot be sent twice.
     Offered,
     /// The provider took the call: it runs or waits there.

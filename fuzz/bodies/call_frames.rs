@@ -73,7 +73,7 @@ fn message(kind: Kind, payload: bytes::Bytes) {
         }
         Kind::Probe => drop(ProbeMessage::decode(payload)),
         Kind::ProbeReply => drop(ProbeReplyMessage::decode(payload)),
-        Kind::Data | Kind::End | Kind::Reclaim => {}
+        Kind::Data | Kind::End | Kind::Reclaim | Kind::Continue => {}
     }
 }
 

@@ -15,7 +15,8 @@ use crate::runtime::{ExecuteRequest, ExecuteResponse, RuntimeFailure, RuntimeFai
 use bytes::Bytes;
 use edge_faas_core::context::Timing;
 use edge_faas_core::io::{AttemptFailure, Started};
-use futures::channel::mpsc;
+use futures::channel::{mpsc, oneshot};
+use futures::{StreamExt, stream};
 use http::Method;
 use http_body::{Body as _, Frame as BodyFrame};
 use http_body_util::{BodyExt, StreamBody};
@@ -145,19 +146,23 @@ struct Upload {
     /// Where it goes, while it goes piece by piece.
     sender: Option<mpsc::Sender<Result<BodyFrame<Bytes>, BodyError>>>,
     received: u64,
+    /// The body was only offered: the runtime's first question for it comes out here.
+    demand: Option<oneshot::Receiver<()>>,
 }
 
-/// What came from the entry besides the body.
+/// What happened besides the body's coming.
 enum News {
     /// It wants the call back if its code has not begun.
     Reclaim,
+    /// Not from the entry: the runtime asks for the body that was offered.
+    Wanted,
     /// It is gone, or does not keep to the protocol.
     Gone(ChannelError),
 }
 
 impl Upload {
     fn new() -> Self {
-        Upload { waiting: VecDeque::new(), complete: false, sender: None, received: 0 }
+        Upload { waiting: VecDeque::new(), complete: false, sender: None, received: 0, demand: None }
     }
 
     /// Takes what has come already: most requests are complete with their first bytes.
@@ -182,19 +187,38 @@ impl Upload {
         Ok(())
     }
 
-    /// The body for the runtime.
-    fn body(&mut self) -> Body {
+    /// The body for the runtime; `offered`: it comes when the entry hears that it is wanted.
+    fn body(&mut self, offered: bool) -> Body {
         if self.complete && self.waiting.len() <= 1 {
             return full(self.waiting.pop_front().unwrap_or_default());
         }
-        let (sender, receiver) = mpsc::channel(0);
+        let (sender, mut receiver) = mpsc::channel(0);
         self.sender = Some(sender);
-        StreamBody::new(receiver).boxed_unsync()
+        let mut ask = None;
+        if offered {
+            let (asked, demand) = oneshot::channel();
+            (ask, self.demand) = (Some(asked), Some(demand));
+        }
+        let pieces = stream::poll_fn(move |cx| {
+            if let Some(ask) = ask.take() {
+                let _ = ask.send(());
+            }
+            receiver.poll_next_unpin(cx)
+        });
+        StreamBody::new(pieces).boxed_unsync()
     }
 
     /// Moves the body on, as far as the runtime takes it, and looks for news. Beyond one piece nothing is read that the
     /// runtime does not take.
     fn poll(&mut self, cx: &mut Context<'_>, reader: &mut Reader<NodeStream>, limit: u64) -> Poll<News> {
+        if let Some(demand) = &mut self.demand
+            && let Poll::Ready(asked) = Pin::new(demand).poll(cx)
+        {
+            self.demand = None;
+            if asked.is_ok() {
+                return Poll::Ready(News::Wanted);
+            }
+        }
         loop {
             if let Some(sender) = &mut self.sender {
                 match sender.poll_ready(cx) {
@@ -249,7 +273,6 @@ struct Serving {
     execution: Execution,
     gate: StartGate,
     deadline: Instant,
-    expects_acceptance: bool,
 }
 
 /// How a call ended before its answer began.
@@ -276,13 +299,13 @@ impl Serving {
             path: message.path,
             query: message.query,
             headers,
-            body: upload.body(),
+            body: upload.body(message.offers_body),
             deadline,
             start: gate.clone(),
         };
         let runtime = driver.runtime.clone();
         let execution = Box::pin(async move { runtime.execute(request).await });
-        Ok(Serving { execution, gate, deadline, expects_acceptance: message.expects_acceptance })
+        Ok(Serving { execution, gate, deadline })
     }
 
     async fn run(
@@ -350,12 +373,9 @@ impl Serving {
             let message = AcceptedMessage { capacity: capacity_of(driver, function) };
             writer.message(Kind::Accepted, &message);
         };
-        if self.expects_acceptance {
-            accepted(writer);
-        }
         // Made only for calls that are not answered at once.
         let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
-        let mut told = self.expects_acceptance;
+        let mut told = false;
         let mut told_bytes = upload.received;
         poll_fn(|cx| {
             if let Poll::Ready(result) = self.execution.as_mut().poll(cx) {
@@ -368,12 +388,12 @@ impl Serving {
                     }
                     // It has begun: the answer will come.
                     Poll::Ready(News::Reclaim) => {}
+                    Poll::Ready(News::Wanted) => writer.mark(Kind::Continue),
                     Poll::Ready(News::Gone(error)) => return Poll::Ready(Verdict::Gone(error)),
                     Poll::Pending => break,
                 }
             }
-            let pause = |after| Box::pin(tokio::time::sleep(after));
-            let timer = timer.get_or_insert_with(|| pause(if told { ALIVE_EVERY } else { ACCEPT_AFTER }));
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(ACCEPT_AFTER)));
             while timer.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
                 if now >= self.deadline {
@@ -415,9 +435,11 @@ async fn answer(
         timing: Some(TimingMessage::new(timing)),
     };
     writer.message(Kind::Head, &message);
-    let (mut ended, mut waited, mut at_once) = (false, false, true);
+    let (mut ended, mut at_once) = (false, true);
     let result: Result<(), Failure> = poll_fn(|cx| {
         loop {
+            // The runtime gives no more at present: who polls is woken when that changes.
+            let mut starved = false;
             while !ended && writer.pending() < WRITE_BATCH {
                 match Pin::new(&mut body).poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
@@ -430,7 +452,7 @@ async fn answer(
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Failure::Runtime(error))),
                     Poll::Ready(None) => ended = true,
                     Poll::Pending => {
-                        (waited, at_once) = (true, false);
+                        (starved, at_once) = (true, false);
                         break;
                     }
                 }
@@ -440,16 +462,19 @@ async fn answer(
             }
             match upload.poll(cx, reader, limit) {
                 Poll::Ready(News::Reclaim) => continue,
+                Poll::Ready(News::Wanted) => {
+                    writer.mark(Kind::Continue);
+                    continue;
+                }
                 Poll::Ready(News::Gone(error)) => return Poll::Ready(Err(Failure::Entry(error))),
                 Poll::Pending => {}
             }
             match writer.poll_send(cx) {
-                Poll::Ready(Ok(())) if waited => return Poll::Pending,
+                Poll::Ready(Ok(())) if starved => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Entry(error.into()))),
                 Poll::Pending => return Poll::Pending,
             }
-            waited = false;
         }
     })
     .await;

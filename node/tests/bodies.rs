@@ -36,7 +36,7 @@ fn stream(size: usize) -> (Body, Arc<AtomicUsize>) {
 async fn check(mut body: Body) -> usize {
     let mut at = 0;
     while let Some(frame) = body.frame().await {
-        let bytes = frame.unwrap().into_data().unwrap();
+        let bytes = frame.unwrap_or_else(|error| panic!("after {at} bytes: {error}")).into_data().unwrap();
         for byte in bytes {
             assert_eq!(byte, (at / (64 * 1024)) as u8, "at {at}");
             at += 1;
@@ -66,6 +66,7 @@ async fn a_large_body_goes_there_and_back_in_bounded_memory() {
         let (body, _) = stream(64 * MIB);
         let mut call = request("echo", "");
         call.body = body;
+        call.timeout = Some(Duration::from_secs(20));
         let response = members[0].node.call(call).await.unwrap();
         let peak = tokio::spawn(async move {
             let mut peak = 0;
@@ -142,6 +143,8 @@ async fn a_body_above_the_limit_is_refused_with_the_limit() {
     assert_eq!(reason, FailureReason::TooLarge { limit: MIB as u64 });
     assert!(message.contains(&MIB.to_string()), "{message}");
     until("the runtime is told", Duration::from_secs(5), || members[1].node.info().served_calls == 0).await;
+    // The provider is not blamed for it.
+    assert_eq!(bytes(members[0].node.call(request("sink", "abc")).await.unwrap()).await, "3");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

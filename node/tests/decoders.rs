@@ -22,7 +22,7 @@ fn conversation() -> Vec<u8> {
         query: Some("x".to_owned()),
         headers: encode_headers(&headers),
         timeout_us: u64::MAX,
-        expects_acceptance: true,
+        offers_body: true,
     };
     let head = HeadMessage { status: 200, headers: encode_headers(&headers), timing: None };
     let failed = FailedMessage { reason: 2, ran: 1, retry_after_us: Some(u64::MAX), ..Default::default() };

@@ -245,12 +245,16 @@ async fn peers_that_never_answer_do_not_hold_calls_up() {
         let mut length = [0];
         stream.read_exact(&mut length).await.unwrap();
     }
+    // A call goes to the first provider that is named; it does not wait for those who say nothing.
     let begun = Instant::now();
+    assert!(members[2].node.call(request("echo", "")).await.is_ok());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // What waits for them, announcing and finding everybody, waits for as long as a request may take, and ends.
     members[1].runtime.host("new", false);
-    let found = tokio::time::timeout(Duration::from_secs(20), provided(&members[2].node, "new", 1)).await;
-    assert!(found.is_ok());
-    assert!(members[0].node.call(request("echo", "")).await.is_ok());
-    println!("found after {:?}", begun.elapsed());
+    let found = tokio::time::timeout(Duration::from_secs(100), async {
+        while members[2].node.providers("new").await.is_empty() {}
+    });
+    assert!(found.await.is_ok());
     drop(mute);
 }
 

@@ -26,7 +26,7 @@ pub(super) struct AttemptState {
     /// When the connection stood and it was sent.
     pub(super) sent: Option<Time>,
     pub(super) accepted: bool,
-    /// Its body waits for the provider's word.
+    /// Its head was sent, its body waits for the provider's word.
     pub(super) offered: bool,
     /// What the provider says of itself counts this attempt.
     pub(super) seen: bool,
@@ -71,8 +71,8 @@ impl Router {
         }
         match event {
             AttemptEvent::Sent | AttemptEvent::Offered => {
+                attempt.offered = event == AttemptEvent::Offered;
                 if attempt.sent.is_none() {
-                    attempt.offered = event == AttemptEvent::Offered;
                     attempt.sent = Some(env.now);
                     health.connected(attempt.start, env.now);
                 }
@@ -82,7 +82,6 @@ impl Router {
                     return;
                 }
                 attempt.accepted = true;
-                attempt.offered = false;
                 if let Some(sent) = attempt.sent
                     && peer != me
                 {

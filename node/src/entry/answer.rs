@@ -121,6 +121,8 @@ impl Streaming {
                             message.capacity.map_or(self.capacity, |capacity| capacity.capacity());
                         continue;
                     }
+                    // A function that answers while it reads. The core cares no more: nothing is retried.
+                    Ok(Event::Continue) => continue,
                     Ok(Event::Done(message)) => {
                         let timing = message.timing.unwrap_or_default().timing();
                         let capacity = message.capacity.unwrap_or_default().capacity();
@@ -129,6 +131,10 @@ impl Streaming {
                         }
                         self.open.finished(self.status, timing, capacity);
                         return Poll::Ready(None);
+                    }
+                    Ok(Event::UploadBroke(error)) => {
+                        self.broke(AttemptFailure::Cancelled);
+                        return Poll::Ready(Some(Err(error)));
                     }
                     Ok(Event::Failed(message)) => {
                         self.broke(message.failure().0);

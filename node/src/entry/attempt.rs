@@ -308,10 +308,8 @@ async fn remote(
                     driver.learn(&head.function, capacity.idempotent);
                     open.accepted(capacity.capacity());
                 }
-                if let Payload::Once(streamed) = &payload {
-                    wire.upload(streamed.take());
-                }
             }
+            (Ok(Event::Continue), _) => open.tell(AttemptEvent::Sent),
             (Ok(Event::Head { status, headers, timing }), None) => {
                 answer = Some(Box::new(Answer {
                     attempt: open.id,
@@ -336,6 +334,10 @@ async fn remote(
                     return AttemptEnd::Answered(answer);
                 }
                 return open.fail(AttemptFailure::Lost, Started::Yes, None, String::new());
+            }
+            // Nobody's fault but the user's.
+            (Ok(Event::UploadBroke(error)), _) => {
+                return open.fail(AttemptFailure::Cancelled, Started::Maybe, None, error.to_string());
             }
             (Ok(Event::Failed(message)), _) => {
                 let (reason, started) = message.failure();

@@ -1,7 +1,7 @@
 //! The entry's end of a stream with a call on it: the request goes, the answer comes, both at once.
 
-use super::request::{Head, Payload};
-use crate::body::Body;
+use super::request::{Head, Payload, Streamed};
+use crate::body::{Body, BodyError};
 use crate::network::{Leased, Links};
 use crate::protocol::{
     AcceptedMessage, CallMessage, ChannelError, DoneMessage, FailedMessage, Frame, HeadMessage, Kind,
@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use prost::Message;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ const WRITE_BATCH: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Wire {
     leased: Leased,
+    /// A body that the provider has not asked for.
+    offered: Option<Arc<Streamed>>,
     /// What is to be sent of a streamed body.
     upload: Option<Body>,
     /// All of the request has been written to the stream.
@@ -34,10 +37,18 @@ pub(super) struct Wire {
 /// What the provider says.
 pub(super) enum Event {
     Accepted(AcceptedMessage),
-    Head { status: StatusCode, headers: HeaderMap, timing: Timing },
+    /// The function wants the body that was offered: from here on it goes.
+    Continue,
+    Head {
+        status: StatusCode,
+        headers: HeaderMap,
+        timing: Timing,
+    },
     Data(Bytes),
     Done(DoneMessage),
     Failed(FailedMessage),
+    /// Not from the provider: the user's body broke off, and the call with it.
+    UploadBroke(BodyError),
 }
 
 impl Event {
@@ -45,10 +56,11 @@ impl Event {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Event::Accepted(_) => Kind::Accepted,
+            Event::Continue => Kind::Continue,
             Event::Head { .. } => Kind::Head,
             Event::Data(_) => Kind::Data,
             Event::Done(_) => Kind::Done,
-            Event::Failed(_) => Kind::Failed,
+            Event::Failed(_) | Event::UploadBroke(_) => Kind::Failed,
         }
     }
 
@@ -56,6 +68,7 @@ impl Event {
         let Frame { kind, payload } = frame;
         Ok(match kind {
             Kind::Accepted => Event::Accepted(message(payload)?),
+            Kind::Continue => Event::Continue,
             Kind::Data => Event::Data(payload),
             Kind::Done => Event::Done(message(payload)?),
             Kind::Failed => Event::Failed(message(payload)?),
@@ -89,24 +102,19 @@ impl Wire {
             query: head.query.clone(),
             headers: encode_headers(&head.headers),
             timeout_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX),
-            expects_acceptance: matches!(payload, Payload::Once(_)),
+            offers_body: matches!(payload, Payload::Once(_)),
         };
         let writer = &mut leased.channel.writer;
         writer.message(Kind::Call, &call);
-        let sent = match payload {
+        let offered = match payload {
             Payload::Whole(bytes) => {
                 writer.data(bytes);
                 writer.mark(Kind::End);
-                true
+                None
             }
-            Payload::Once(_) => false,
+            Payload::Once(streamed) => Some(streamed.clone()),
         };
-        Wire { leased, upload: None, sent, deaf: false }
-    }
-
-    /// The provider took the call: now its body.
-    pub(super) fn upload(&mut self, body: Option<Body>) {
-        self.upload = body.or(self.upload.take());
+        Wire { leased, sent: offered.is_none(), offered, upload: None, deaf: false }
     }
 
     /// Asks for the call back.
@@ -118,24 +126,41 @@ impl Wire {
 
     /// What has come already.
     pub(super) fn buffered(&mut self) -> Result<Option<Event>, ChannelError> {
-        self.leased.channel.reader.buffered()?.map(Event::read).transpose()
+        match self.leased.channel.reader.buffered()? {
+            Some(frame) => self.read(frame).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What comes next; meanwhile the request goes.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, ChannelError>> {
-        self.poll_send(cx);
+        if let Some(error) = self.poll_send(cx) {
+            return Poll::Ready(Ok(Event::UploadBroke(error)));
+        }
         match self.leased.channel.reader.poll_frame(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Some(frame))) => Poll::Ready(Event::read(frame)),
+            Poll::Ready(Ok(Some(frame))) => Poll::Ready(self.read(frame)),
             Poll::Ready(Ok(None)) => Poll::Ready(Err(ChannelError::Ended)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) {
+    fn read(&mut self, frame: Frame) -> Result<Event, ChannelError> {
+        let event = Event::read(frame)?;
+        if let Event::Continue = event
+            && let Some(streamed) = self.offered.take()
+        {
+            self.upload = streamed.take();
+        }
+        Ok(event)
+    }
+
+    /// Moves the request on; the error, if the user's body broke off.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Option<BodyError> {
         let writer = &mut self.leased.channel.writer;
         while !self.deaf {
-            let mut progress = false;
+            // The user gives no more at present: who polls is woken when that changes.
+            let mut starved = false;
             while let Some(body) = &mut self.upload
                 && writer.pending() < WRITE_BATCH
             {
@@ -143,7 +168,6 @@ impl Wire {
                     Poll::Ready(Some(Ok(frame))) => {
                         if let Ok(bytes) = frame.into_data() {
                             writer.data(&bytes);
-                            progress = true;
                         }
                     }
                     Poll::Ready(None) => {
@@ -152,17 +176,20 @@ impl Wire {
                         self.sent = true;
                     }
                     // The user is gone, or sends too much: the provider is told by the stream's end.
-                    Poll::Ready(Some(Err(_))) => {
+                    Poll::Ready(Some(Err(error))) => {
                         self.upload = None;
                         self.deaf = true;
-                        return;
+                        return Some(error);
                     }
-                    Poll::Pending => break,
+                    Poll::Pending => {
+                        starved = true;
+                        break;
+                    }
                 }
             }
             match writer.poll_send(cx) {
-                Poll::Ready(Ok(())) if progress && self.upload.is_some() => {}
-                Poll::Ready(Ok(())) | Poll::Pending => return,
+                Poll::Ready(Ok(())) if !starved && self.upload.is_some() => {}
+                Poll::Ready(Ok(())) | Poll::Pending => return None,
                 // It may have said why before: that is still read.
                 Poll::Ready(Err(_)) => {
                     self.upload = None;
@@ -170,6 +197,7 @@ impl Wire {
                 }
             }
         }
+        None
     }
 
     /// The call is over in good order: the stream can take another.

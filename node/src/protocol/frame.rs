@@ -31,6 +31,8 @@ pub enum Kind {
     Failed = 19,
     /// The answer to a probe ([`super::ProbeReplyMessage`]).
     ProbeReply = 20,
+    /// The function wants the body that was offered. Provider → entry.
+    Continue = 21,
 }
 
 impl Kind {
@@ -46,6 +48,7 @@ impl Kind {
             Kind::Done,
             Kind::Failed,
             Kind::ProbeReply,
+            Kind::Continue,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)

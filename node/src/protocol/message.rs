@@ -40,9 +40,9 @@ pub struct CallMessage {
     /// Microseconds until nobody waits any more.
     #[prost(uint64, tag = "6")]
     pub timeout_us: u64,
-    /// The entry waits for `Accepted` before it sends the body: it is too large to be sent twice.
+    /// The entry waits for `Continue` before it sends the body: it is too large to be sent twice.
     #[prost(bool, tag = "7")]
-    pub expects_acceptance: bool,
+    pub offers_body: bool,
 }
 
 /// A header.
@@ -259,7 +259,8 @@ fn micros(duration: Duration) -> u64 {
 }
 
 fn duration(micros: u64) -> Duration {
-    Duration::from_nanos(i64::try_from(micros).unwrap_or(i64::MAX).saturating_mul(1_000))
+    // The longest whole number of microseconds that the core can count.
+    Duration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX).min(i64::MAX / 1_000))
 }
 
 /// Headers as the wire says them.

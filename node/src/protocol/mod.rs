@@ -5,8 +5,11 @@
 //! negotiation, and an aborted one costs a stream.
 //!
 //! ```text
-//! entry      Call  Data*  End                Probe            Reclaim (while it waits)
-//! provider   Accepted*  Head  Data*  Done    ProbeReply       Failed (instead of Head, or to break off)
+//! entry      Call  Data*  End                     Probe         Reclaim (while it waits)
+//! provider   Accepted*  Head  Data*  Done         ProbeReply    Failed (instead of Head, or to break off)
+//!
+//! entry      Call            Data*  End           (a body that cannot be sent twice is offered)
+//! provider         Continue         Head …
 //! ```
 //!
 //! Whoever drops a stream in the middle cancels the call.
