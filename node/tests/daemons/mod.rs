@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unreachable_pub)]
 
+pub mod gateway;
+
 use edge_faas_node::daemon::Daemon;
 use edge_faas_node::openfaas::FunctionDeployment;
 use edge_faas_node::settings::Settings;

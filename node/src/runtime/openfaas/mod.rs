@@ -12,8 +12,8 @@ mod tests;
 pub use connect::Credentials;
 
 use super::{
-    ExecuteRequest, ExecuteResponse, HostedFunctions, Runtime, RuntimeError, RuntimeErrorKind,
-    RuntimeFailure, RuntimeFailureReason, SecretOperation,
+    DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, HostedFunctions, Runtime, RuntimeError,
+    RuntimeErrorKind, RuntimeFailure, RuntimeFailureReason, SecretOperation,
 };
 use crate::openfaas::{
     FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
@@ -169,7 +169,8 @@ impl Runtime for OpenFaas {
         let slots = self.functions.slots(&request.function).ok_or_else(not_hosted)?;
         let uri = self.uri(&request)?;
         let queued = Instant::now();
-        let slot = slots.admit().slot(request.deadline).await;
+        let deadline = request.deadline + DEADLINE_GRACE;
+        let slot = slots.admit().slot(deadline).await;
         let slot = slot.map_err(|refusal| refusal.failure(&request.function))?;
         if !request.start.start() {
             return Err(RuntimeFailure::new(
@@ -179,7 +180,7 @@ impl Runtime for OpenFaas {
             ));
         }
         let begun = Instant::now();
-        let ExecuteRequest { function, method, mut headers, body, deadline, .. } = request;
+        let ExecuteRequest { function, method, mut headers, body, .. } = request;
         // The gateway is another host than the one that the caller named.
         headers.remove(http::header::HOST);
         let mut sent = Request::new(body);
