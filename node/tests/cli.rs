@@ -1,5 +1,8 @@
 //! The command line from outside: what it prints, and its exit codes.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 mod daemons;
 
 use assert_cmd::Command;

@@ -1,5 +1,8 @@
 //! What is written about the node against the code: settings, commands, routes, headers.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 use edge_faas_node::cli;
 use edge_faas_node::http::{
     ATTEMPTS, HOPS, IDEMPOTENT, ITEMS, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT,

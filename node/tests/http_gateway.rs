@@ -1,5 +1,8 @@
 //! The routes of OpenFaaS' gateway and provider, from outside.
 
+// A test that cannot read what it made has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
 mod daemons;
 
 use daemons::*;
@@ -135,6 +138,14 @@ async fn the_node_says_what_it_is_and_whom_it_knows() {
     assert_eq!(providers["providers"][0]["id"], nodes[1].node.id().to_string());
     assert_eq!(providers["providers"][0]["local"], false);
     assert_eq!(http.json("/api/v1/providers/g").await["providers"], json!([]));
+    // What another node hosts is described, so that a gateway in front passes calls of it on; it is not listed.
+    let status = http.json("/system/function/f").await;
+    assert_eq!(
+        (&status["availableReplicas"], &status["annotations"]["edge-faas.hosted"]),
+        (&json!(1), &json!("elsewhere"))
+    );
+    assert_eq!(http.json("/system/functions").await, json!([]));
+    assert_eq!(http.get("/system/function/g").send().await.unwrap().status(), 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
