@@ -58,6 +58,9 @@ async fn each_item_has_one_result_that_says_where_it_ran() {
         assert!(result.provider.as_ref().is_some_and(|id| ids.contains(id)), "{result:?}");
         assert!(result.timing.contains_key("total"), "{result:?}");
     }
+    let counts = Http::of(&nodes[0]).get("/metrics").send().await.unwrap().text().await.unwrap();
+    let line = "gateway_function_invocation_total{function_name=\"echo.openfaas-fn\",code=\"200\"} 300";
+    assert!(counts.contains(line), "{counts}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

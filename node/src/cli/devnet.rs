@@ -126,7 +126,7 @@ fn greeting(nodes: &[Daemon]) -> String {
          echo hello | edge-faas invoke echo --verbose\n\
          edge-faas map sleep --count 200\n\
          edge-faas providers pi\n\
-         curl -i {url}/function/pi?digits=50\n\n\
+         curl -i '{url}/function/pi?digits=50'\n\n\
          Ctrl-C stops all of them.\n"
     );
     text

@@ -227,6 +227,7 @@ fn raw(value: &(impl Serialize + ?Sized)) -> Box<RawValue> {
 mod tests {
     use super::*;
     use http::StatusCode;
+    use proptest::prelude::*;
 
     fn read(text: &str) -> Result<MapItem, String> {
         super::read(text).map_err(|error| error.to_string())
@@ -254,6 +255,19 @@ mod tests {
         let item = read(r#"{"headers":{"X-A":"1","Connection":"close"}}"#).unwrap();
         assert_eq!(item.method, Method::POST);
         assert_eq!(item.headers.len(), 1);
+    }
+
+    proptest! {
+        /// Whatever comes, it is refused or stays in its function.
+        #[test]
+        fn nothing_that_is_read_leaves_the_function(text in ".{0,60}", path in "[/.%2eE5cf\\\\?#a ]{0,12}") {
+            let _ = read(&text);
+            let item = read(&serde_json::json!({ "path_and_query": path, "body": text }).to_string());
+            if let Ok(item) = item {
+                prop_assert_eq!(crate::path::check(&item.path, item.query.as_deref()), Ok(()));
+                prop_assert_eq!(item.body, text.as_bytes());
+            }
+        }
     }
 
     #[test]

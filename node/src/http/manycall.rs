@@ -50,7 +50,7 @@ pub(super) async fn call(
         let count = header::parsed(&parts.headers, ITEMS)?;
         let items = items(&app, &parts.headers, body)?;
         let results = app.node.map(map(&function, &parts.headers, count, items)?);
-        return Ok(answer_lines(results));
+        return Ok(answer_lines(counted(app, function, results)));
     }
     let list: List = body::json(&app, body).await?;
     let mut items = Vec::with_capacity(list.items.len());
@@ -64,7 +64,20 @@ pub(super) async fn call(
     let count = items.len();
     let items = stream::iter(items.into_iter().map(Ok)).boxed();
     let results = app.node.map(map(&function, &parts.headers, Some(count as u64), items)?);
-    answer_list(results, count).await
+    answer_list(counted(app, function, results), count).await
+}
+
+/// Counts each item as the call that it is.
+fn counted(app: App, function: FunctionName, results: MapStream) -> MapStream {
+    let results = results.inspect_ok(move |result| {
+        let (status, info) = match &result.outcome {
+            Ok(answer) => (answer.status, &answer.info),
+            Err(failure) => (super::answer::status(failure.reason).0, failure.info.as_ref()),
+        };
+        app.metrics.started(&function);
+        app.metrics.done(&function, status, info.parts.total);
+    });
+    results.boxed()
 }
 
 fn map(
