@@ -114,9 +114,13 @@ async fn items_are_pulled_no_faster_than_results_are_taken() {
     assert!(before < 10_000, "{before} items ran for a reader that took none");
     // Who goes away ends it.
     drop(response);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("the manycall ends", || async {
+        nodes[1].runtime.capacity("payload").is_some_and(|it| it.running + it.queued == 0)
+            && nodes[0].node.info().open_calls == 0
+    })
+    .await;
     let after = runs(&nodes[1], "payload").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(runs(&nodes[1], "payload").await, after);
 }
 
