@@ -10,8 +10,8 @@ use libp2p::identity::Keypair;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The file in the state folder in which the built-in runtime keeps its functions.
 const BUILTIN_STATE: &str = "builtin.json";
@@ -24,7 +24,8 @@ pub struct Daemon {
     pub runtime: Arc<dyn Runtime>,
     /// Where its HTTP API listens.
     pub http: SocketAddr,
-    stop: oneshot::Sender<()>,
+    /// Also stops the HTTP API when the daemon is dropped.
+    stop: DropGuard,
     serving: JoinHandle<()>,
 }
 
@@ -70,21 +71,17 @@ impl Daemon {
         let node = Node::start(settings.node, identity, Arc::clone(&runtime), Arc::clone(&registry))
             .await
             .map_err(|error| DaemonError::Settings(error.to_string()))?;
-        let router = router(node.clone(), Arc::clone(&runtime), http_settings, registry);
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server.serve(router, async move {
-            // Also when the daemon is dropped.
-            let _ = stopped.await;
-        }));
-        Ok(Daemon { node, runtime, http, stop, serving })
+        let stop = CancellationToken::new();
+        let router = router(node.clone(), Arc::clone(&runtime), http_settings, registry, stop.clone());
+        let serving = tokio::spawn(server.serve(router, stop.clone().cancelled_owned()));
+        Ok(Daemon { node, runtime, http, stop: stop.drop_guard(), serving })
     }
 
     /// Takes no more calls, lets those under way end, withdraws the functions, and disconnects.
     pub async fn shutdown(self) {
         drop(self.stop);
-        // Calls of this node's own users end while the node still carries them.
-        let _ = self.serving.await;
-        self.node.shutdown().await;
+        // Both at once: others hear early that its functions are gone, and all have the same time to end.
+        let _ = tokio::join!(self.serving, self.node.shutdown());
     }
 }
 

@@ -9,7 +9,7 @@ use daemons::*;
 use edge_faas_node::daemon::Daemon;
 use reqwest::Method;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -291,7 +291,9 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_lets_calls_end_and_takes_no_others() {
-    let node = lone().await;
+    let mut settings = settings();
+    settings.node.timeouts.drain = PATIENCE;
+    let node = start(settings).await;
     deploy(&node, "sleep", "sleep", &[("duration", "500ms")]).await;
     let http = Http::of(&node);
     let address = node.http;
@@ -299,7 +301,13 @@ async fn a_node_that_stops_lets_calls_end_and_takes_no_others() {
     let running = tokio::spawn(http.post("/function/sleep").send());
     until("the call runs", || async { node.runtime.capacity("sleep").is_some_and(|it| it.running == 1) })
         .await;
+    // Somebody who would read the log for ever does not hold it up.
+    let mut log = http.get("/system/logs?name=sleep&follow=true").send().await.unwrap();
+    assert!(log.chunk().await.unwrap().is_some());
+    let begun = Instant::now();
     node.shutdown().await;
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    while log.chunk().await.unwrap().is_some() {}
     assert_eq!(running.await.unwrap().unwrap().status(), 200);
     assert!(TcpStream::connect(address).await.is_err());
 }

@@ -180,7 +180,7 @@ pub(super) async fn logs(
     State(app): State<App>,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, ApiError> {
-    let messages = app.runtime.logs(query).await?;
+    let messages = app.runtime.logs(query).await?.take_until(app.stopping.clone().cancelled_owned());
     let lines = messages.map(|message| {
         let mut line = serde_json::to_vec(&message?)?;
         line.push(b'\n');
