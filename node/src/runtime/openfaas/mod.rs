@@ -185,27 +185,21 @@ impl Runtime for OpenFaas {
         headers.remove(http::header::HOST);
         let mut sent = Request::new(body);
         (*sent.method_mut(), *sent.uri_mut(), *sent.headers_mut()) = (method, uri, headers);
-        let answered = tokio::time::timeout_at(deadline.into(), self.api.connection().send(sent)).await;
-        let response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                // Find out soon whether it is down for everybody.
-                self.watcher.wake();
-                return Err(answer::broken(&function, &error));
-            }
-            Err(_) => {
-                return Err(RuntimeFailure::new(
-                    RuntimeFailureReason::Runtime,
-                    Started::Maybe,
-                    format!("{function}: the gateway did not answer before the deadline"),
-                ));
+        let answered = async {
+            match self.api.connection().send(sent).await {
+                Ok(response) => answer::read(&function, response, (begun - queued, begun), slot).await,
+                Err(error) => Err(answer::broken(&function, &error)),
             }
         };
-        let response = answer::read(&function, response, (begun - queued, begun), slot).await;
-        if response.is_err() {
+        let answered = tokio::time::timeout_at(deadline.into(), answered).await.unwrap_or_else(|_| {
+            let message = format!("{function}: the gateway did not answer before the deadline");
+            Err(RuntimeFailure::new(RuntimeFailureReason::Runtime, Started::Maybe, message))
+        });
+        if let Err(RuntimeFailure { reason: RuntimeFailureReason::Runtime, .. }) = &answered {
+            // Find out soon whether it is down for everybody.
             self.watcher.wake();
         }
-        response
+        answered
     }
 }
 
