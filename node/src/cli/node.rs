@@ -7,6 +7,7 @@ use crate::daemon::{Daemon, DaemonError};
 use crate::settings::{RuntimeKind, Settings};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ const LISTEN_PRIVATE: &str = "/ip4/0.0.0.0/tcp/4001";
 pub(super) async fn node(command: &args::Node) -> Result<(), Failure> {
     start_log("warn,edge_faas_node=info");
     let settings = settings(command)?;
+    raise_descriptors(settings.http.connections as u64 + u64::from(settings.node.limits.connections));
     let mut signals = Signals::new()?;
     let daemon = tokio::select! {
         daemon = Daemon::start(settings) => daemon.map_err(failure)?,
@@ -50,6 +52,22 @@ pub(super) fn start_log(default: &str) {
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     // It fails where there is one already, which is as good.
     let _ = log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).try_init();
+}
+
+/// Asks the system for as many file descriptors as it gives: a connection is one, and the usual limit is low.
+pub(super) fn raise_descriptors(connections: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < connections) {
+        tracing::warn!(
+            files,
+            connections,
+            "fewer open files are allowed than connections are: raise `ulimit -Hn`"
+        );
+    }
 }
 
 pub(super) fn failure(error: DaemonError) -> Failure {
