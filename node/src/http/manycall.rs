@@ -110,7 +110,7 @@ fn items(
         let wrong = |error: String| BodyError::Source(format!("line {}: {error}", number + 1).into());
         match line {
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(item::read(&line).map_err(|error| wrong(error.to_string()))),
+            Ok(line) => Some(item::read(&line).map_err(wrong)),
             Err(LinesCodecError::MaxLineLengthExceeded) => {
                 Some(Err(wrong(format!("it is longer than the {limit} bytes that an item may have"))))
             }
