@@ -5,12 +5,13 @@ use crate::http::{Server, router};
 use crate::identity;
 use crate::runtime::{Builtin, BuiltinSettings, OpenFaas, OpenFaasSettings, Runtime};
 use crate::settings::{RuntimeKind, Settings};
+use http::Uri;
 use libp2p::identity::Keypair;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The file in the state folder in which the built-in runtime keeps its functions.
 const BUILTIN_STATE: &str = "builtin.json";
@@ -23,7 +24,8 @@ pub struct Daemon {
     pub runtime: Arc<dyn Runtime>,
     /// Where its HTTP API listens.
     pub http: SocketAddr,
-    stop: oneshot::Sender<()>,
+    /// Also stops the HTTP API when the daemon is dropped.
+    stop: DropGuard,
     serving: JoinHandle<()>,
 }
 
@@ -69,21 +71,17 @@ impl Daemon {
         let node = Node::start(settings.node, identity, Arc::clone(&runtime), Arc::clone(&registry))
             .await
             .map_err(|error| DaemonError::Settings(error.to_string()))?;
-        let router = router(node.clone(), Arc::clone(&runtime), http_settings, registry);
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server.serve(router, async move {
-            // Also when the daemon is dropped.
-            let _ = stopped.await;
-        }));
-        Ok(Daemon { node, runtime, http, stop, serving })
+        let stop = CancellationToken::new();
+        let router = router(node.clone(), Arc::clone(&runtime), http_settings, registry, stop.clone());
+        let serving = tokio::spawn(server.serve(router, stop.clone().cancelled_owned()));
+        Ok(Daemon { node, runtime, http, stop: stop.drop_guard(), serving })
     }
 
     /// Takes no more calls, lets those under way end, withdraws the functions, and disconnects.
     pub async fn shutdown(self) {
         drop(self.stop);
-        // Calls of this node's own users end while the node still carries them.
-        let _ = self.serving.await;
-        self.node.shutdown().await;
+        // Both at once: others hear early that its functions are gone, and all have the same time to end.
+        let _ = tokio::join!(self.serving, self.node.shutdown());
     }
 }
 
@@ -102,6 +100,7 @@ async fn runtime(settings: &Settings) -> Result<Arc<dyn Runtime>, DaemonError> {
             let url = of.gateway.parse().map_err(|error| {
                 DaemonError::Settings(format!("runtime.gateway: {:?} is no URL: {error}", of.gateway))
             })?;
+            refuse_itself(&url, settings.http_listen)?;
             let openfaas = OpenFaasSettings {
                 credentials: settings.gateway_credentials().map_err(DaemonError::Settings)?,
                 poll_interval: of.poll_interval,
@@ -111,6 +110,54 @@ async fn runtime(settings: &Settings) -> Result<Arc<dyn Runtime>, DaemonError> {
                 ..OpenFaasSettings::new(url)
             };
             Ok(Arc::new(OpenFaas::open(openfaas).await.map_err(failed)?))
+        }
+    }
+}
+
+/// A node that is its own gateway would pass each call on to itself for ever.
+fn refuse_itself(gateway: &Uri, http: SocketAddr) -> Result<(), DaemonError> {
+    let host = gateway.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = gateway.port_u16().unwrap_or(if gateway.scheme_str() == Some("https") { 443 } else { 80 });
+    let same_host = match host.parse::<IpAddr>() {
+        Ok(ip) => {
+            ip == http.ip() || (ip.is_loopback() && (http.ip().is_loopback() || http.ip().is_unspecified()))
+        }
+        Err(_) => host == "localhost" && (http.ip().is_loopback() || http.ip().is_unspecified()),
+    };
+    if same_host && port == http.port() {
+        return Err(DaemonError::Settings(format!(
+            "runtime.gateway ({gateway}) is this node's own HTTP API: set runtime.gateway to the gateway's URL, and \
+             http.listen to another port"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_not_its_own_gateway() {
+        let check = |gateway: &'static str, http: &str| {
+            refuse_itself(&Uri::from_static(gateway), http.parse().unwrap()).is_ok()
+        };
+        for (gateway, http) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://localhost:8080/", "127.0.0.1:8080"),
+            ("http://127.0.0.1:8080", "0.0.0.0:8080"),
+            ("http://10.0.0.1:8080", "10.0.0.1:8080"),
+            ("http://[::1]:8080", "[::]:8080"),
+            ("http://127.0.0.1", "127.0.0.1:80"),
+        ] {
+            assert!(!check(gateway, http), "{gateway} {http}");
+        }
+        for (gateway, http) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:9090"),
+            ("http://10.0.0.2:8080", "10.0.0.1:8080"),
+            ("http://gateway:8080", "0.0.0.0:8080"),
+        ] {
+            assert!(check(gateway, http), "{gateway} {http}");
         }
     }
 }

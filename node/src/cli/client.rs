@@ -103,7 +103,11 @@ impl Client {
 
     /// Sends a request, and returns an answer of 2xx; another one is a failure with the node's words.
     pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = self.send(request).await?;
+        self.accept(self.send(request).await?).await
+    }
+
+    /// Returns an answer of 2xx; another one is a failure with the node's words.
+    pub(super) async fn accept(&self, response: Response) -> Result<Response, Failure> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -139,15 +143,5 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<Response, Failure> {
         self.send(self.system(method, path).json(body)).await
-    }
-
-    /// As [`Client::send_json`], another answer than 2xx being a failure.
-    pub(super) async fn ask_json(
-        &self,
-        method: Method,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<Response, Failure> {
-        self.ask(self.system(method, path).json(body)).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args;
 use super::failure::Failure;
-use super::node::{Signals, addresses, failure, start_log, url};
+use super::node::{Signals, addresses, failure, raise_descriptors, start_log, url};
 use super::output::{print, print_json, table};
 use crate::daemon::Daemon;
 use crate::openfaas::FunctionDeployment;
@@ -22,7 +22,8 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Runs a network of nodes until SIGINT or SIGTERM.
 pub(super) async fn devnet(command: &args::Devnet) -> Result<(), Failure> {
-    start_log();
+    start_log("warn");
+    raise_descriptors(0);
     let mut signals = Signals::new()?;
     let started = tokio::select! {
         started = start(command) => started,
@@ -126,7 +127,7 @@ fn greeting(nodes: &[Daemon]) -> String {
          echo hello | edge-faas invoke echo --verbose\n\
          edge-faas map sleep --count 200\n\
          edge-faas providers pi\n\
-         curl -i {url}/function/pi?digits=50\n\n\
+         curl -i '{url}/function/pi?digits=50'\n\n\
          Ctrl-C stops all of them.\n"
     );
     text

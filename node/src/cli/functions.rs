@@ -24,11 +24,7 @@ pub(super) async fn deploy(command: Deploy) -> Result<(), Failure> {
     if response.status() == StatusCode::NOT_FOUND {
         response = client.send_json(Method::POST, "/system/functions", &deployment).await?;
     }
-    let status = response.status();
-    if !status.is_success() {
-        // The same words as for any other refusal.
-        client.ask_json(Method::POST, "/system/functions", &deployment).await?;
-    }
+    client.accept(response).await?;
     let url =
         format!("{}/function/{}", client.url(), name(&deployment.service, Some(&deployment.namespace))?);
     match json {
@@ -85,7 +81,7 @@ pub(super) async fn remove(command: &Function) -> Result<(), Failure> {
         namespace: name.explicit_namespace().to_owned(),
     };
     let path = format!("/system/functions{}", in_namespace(&name, '?'));
-    client.ask_json(Method::DELETE, &path, &request).await?;
+    client.accept(client.send_json(Method::DELETE, &path, &request).await?).await?;
     match command.target.json {
         true => print_json(&serde_json::json!({ "removed": name.as_str() })),
         false => print(format!("removed: {name}\n")),

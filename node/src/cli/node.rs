@@ -7,8 +7,9 @@ use crate::daemon::{Daemon, DaemonError};
 use crate::settings::{RuntimeKind, Settings};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
-use std::io;
+use std::io::{self, IsTerminal};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -19,8 +20,9 @@ const LISTEN_PRIVATE: &str = "/ip4/0.0.0.0/tcp/4001";
 
 /// Runs a node until SIGINT or SIGTERM.
 pub(super) async fn node(command: &args::Node) -> Result<(), Failure> {
-    start_log();
+    start_log("warn,edge_faas_node=info");
     let settings = settings(command)?;
+    raise_descriptors(settings.http.connections as u64 + u64::from(settings.node.limits.connections));
     let mut signals = Signals::new()?;
     let daemon = tokio::select! {
         daemon = Daemon::start(settings) => daemon.map_err(failure)?,
@@ -44,12 +46,28 @@ pub(super) async fn node(command: &args::Node) -> Result<(), Failure> {
     }
 }
 
-/// Logs to standard error what RUST_LOG asks for; by default what somebody should know.
-pub(super) fn start_log() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,edge_faas_node=info"));
-    // There is one already where several nodes live in one process.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+/// Logs to standard error what RUST_LOG asks for, else the default.
+pub(super) fn start_log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    // It fails where there is one already, which is as good.
+    let _ = log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).try_init();
+}
+
+/// Asks the system for as many file descriptors as it gives: a connection is one, and the usual limit is low.
+pub(super) fn raise_descriptors(connections: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < connections) {
+        tracing::warn!(
+            files,
+            connections,
+            "fewer open files are allowed than connections are: raise `ulimit -Hn`"
+        );
+    }
 }
 
 pub(super) fn failure(error: DaemonError) -> Failure {

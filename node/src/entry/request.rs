@@ -63,8 +63,8 @@ impl Payload {
     pub(super) fn body(&self) -> Body {
         match self {
             Payload::Whole(bytes) => body::full(bytes.clone()),
-            // The core starts no second attempt once a first may have read of it.
-            Payload::Once(streamed) => streamed.take().unwrap_or_else(body::empty),
+            // A runtime that read of it and then did not start is tried again: with half a body it must not run.
+            Payload::Once(streamed) => streamed.take().unwrap_or_else(gone),
         }
     }
 
@@ -75,6 +75,13 @@ impl Payload {
             Payload::Once(streamed) => streamed.broke.lock().take(),
         }
     }
+}
+
+/// The body of a call whose body has been used up.
+fn gone() -> Body {
+    let error = BodyError::Broken("it was sent once already, and is too large to be kept".to_owned());
+    let frames = futures::stream::iter([Err(error)]);
+    http_body_util::StreamBody::new(frames).boxed_unsync()
 }
 
 impl Streamed {

@@ -30,12 +30,16 @@ pub(super) fn streamed(app: &App, headers: &HeaderMap, body: axum::body::Body) -
     Ok(Bounded { body: Box::pin(patient), limit, left: limit }.boxed_unsync())
 }
 
-/// Reads a whole body of JSON.
+/// Reads a whole body that is a JSON object.
 ///
 /// # Errors
 /// 413 for one that is too large, 400 for one that is no JSON of this sort.
 pub(super) async fn json<T: DeserializeOwned>(app: &App, body: axum::body::Body) -> Result<T, ApiError> {
     let bytes = whole(app, body).await?;
+    // A list would be read as an object's values in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::bad_request("the body: it is not a JSON object"));
+    }
     serde_json::from_slice(&bytes).map_err(|error| ApiError::bad_request(format!("the body: {error}")))
 }
 

@@ -11,7 +11,7 @@ use crate::openfaas::header::{CALL_ID, FORWARDED_FOR, FORWARDED_HOST, START_TIME
 use crate::path;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
-use http::header::HOST;
+use http::header::{EXPECT, HOST};
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use std::net::SocketAddr;
@@ -63,6 +63,8 @@ fn read(
     let body = body::streamed(app, &parts.headers, body)?;
     let mut headers = parts.headers;
     remove_hop_by_hop(&mut headers);
+    // Who waits for `100 Continue` has had it by the time that the body is read.
+    headers.remove(EXPECT);
     let call = CallRequest {
         function: function.as_str().to_owned(),
         method: parts.method,

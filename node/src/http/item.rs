@@ -17,27 +17,37 @@ use std::collections::BTreeMap;
 /// A call as the thesis' interface writes it: the body of `…/executions`, and an item of `…/manycall`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Item {
-    /// The method; `POST` if it is left out.
+struct Item {
+    /// `POST` if it is left out.
     #[serde(default)]
-    pub http_method: Option<String>,
+    http_method: Option<String>,
     /// What follows the function's name, from a `/` on, with its query.
     #[serde(default)]
-    pub path_and_query: Option<String>,
-    /// The headers.
+    path_and_query: Option<String>,
     #[serde(default)]
-    pub headers: Option<BTreeMap<String, String>>,
-    /// The body: a text as its characters, anything else as the JSON that it is.
+    headers: Option<BTreeMap<String, String>>,
+    /// A text as its characters, anything else as the JSON that it is.
     #[serde(default)]
-    pub body: Option<Box<RawValue>>,
+    body: Option<Box<RawValue>>,
     /// The body in base64, where it is not text.
     #[serde(default)]
-    pub body_base64: Option<String>,
+    body_base64: Option<String>,
+}
+
+/// Reads an item, and checks that it cannot leave its function.
+///
+/// # Errors
+/// 400, with what is wrong.
+pub(super) fn read(text: &str) -> Result<MapItem, ApiError> {
+    // A list would be read as an object's values in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(ApiError::bad_request("an item is a JSON object, such as {\"body\": \"…\"}"));
+    }
+    serde_json::from_str::<Item>(text).map_err(|error| ApiError::bad_request(error.to_string()))?.read()
 }
 
 impl Item {
-    /// Reads an item, and checks that it cannot leave its function.
-    pub(super) fn read(self) -> Result<MapItem, ApiError> {
+    fn read(self) -> Result<MapItem, ApiError> {
         let invalid =
             |what: &str, error: &dyn std::fmt::Display| ApiError::bad_request(format!("{what}: {error}"));
         let method = match self.http_method {
@@ -217,10 +227,10 @@ fn raw(value: &(impl Serialize + ?Sized)) -> Box<RawValue> {
 mod tests {
     use super::*;
     use http::StatusCode;
+    use proptest::prelude::*;
 
     fn read(text: &str) -> Result<MapItem, String> {
-        let item: Item = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        item.read().map_err(|error| error.to_string())
+        super::read(text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -247,6 +257,19 @@ mod tests {
         assert_eq!(item.headers.len(), 1);
     }
 
+    proptest! {
+        /// Whatever comes, it is refused or stays in its function.
+        #[test]
+        fn nothing_that_is_read_leaves_the_function(text in ".{0,60}", path in "[/.%2eE5cf\\\\?#a ]{0,12}") {
+            let _ = read(&text);
+            let item = read(&serde_json::json!({ "path_and_query": path, "body": text }).to_string());
+            if let Ok(item) = item {
+                prop_assert_eq!(crate::path::check(&item.path, item.query.as_deref()), Ok(()));
+                prop_assert_eq!(item.body, text.as_bytes());
+            }
+        }
+    }
+
     #[test]
     fn items_that_would_leave_the_function_are_refused() {
         for path in
@@ -261,6 +284,9 @@ mod tests {
             (r#"{"body_base64":"?"}"#, "body_base64"),
             (r#"{"headers":{"a b":"c"}}"#, "a b"),
             (r#"{"bodi":"a"}"#, "bodi"),
+            ("[]", "object"),
+            ("7", "object"),
+            ("{", "EOF"),
         ] {
             assert!(read(text).is_err_and(|error| error.contains(part)), "{text}");
         }

@@ -4,7 +4,7 @@ use super::App;
 use super::body;
 use super::error::ApiError;
 use super::header::{self, IDEMPOTENT, ITEMS, POLICY, TIMEOUT};
-use super::item::{self, Item, ItemResult};
+use super::item::{self, ItemResult};
 use crate::body::BodyError;
 use crate::call::{MapItem, MapRequest, MapStream};
 use crate::openfaas::FunctionName;
@@ -28,7 +28,7 @@ const NDJSON: &str = "application/x-ndjson";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
-    items: Vec<Item>,
+    items: Vec<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -50,18 +50,34 @@ pub(super) async fn call(
         let count = header::parsed(&parts.headers, ITEMS)?;
         let items = items(&app, &parts.headers, body)?;
         let results = app.node.map(map(&function, &parts.headers, count, items)?);
-        return Ok(answer_lines(results));
+        return Ok(answer_lines(counted(app, function, results)));
     }
     let list: List = body::json(&app, body).await?;
     let mut items = Vec::with_capacity(list.items.len());
     for (index, item) in list.items.into_iter().enumerate() {
         // All of them before the first one runs.
-        items.push(item.read().map_err(|error| ApiError::bad_request(format!("items[{index}]: {error}")))?);
+        items.push(
+            item::read(item.get())
+                .map_err(|error| ApiError::bad_request(format!("items[{index}]: {error}")))?,
+        );
     }
     let count = items.len();
     let items = stream::iter(items.into_iter().map(Ok)).boxed();
     let results = app.node.map(map(&function, &parts.headers, Some(count as u64), items)?);
-    answer_list(results, count).await
+    answer_list(counted(app, function, results), count).await
+}
+
+/// Counts each item as the call that it is.
+fn counted(app: App, function: FunctionName, results: MapStream) -> MapStream {
+    let results = results.inspect_ok(move |result| {
+        let (status, info) = match &result.outcome {
+            Ok(answer) => (answer.status, &answer.info),
+            Err(failure) => (super::answer::status(failure.reason).0, failure.info.as_ref()),
+        };
+        app.metrics.started(&function);
+        app.metrics.done(&function, status, info.parts.total);
+    });
+    results.boxed()
 }
 
 fn map(
@@ -94,11 +110,7 @@ fn items(
         let wrong = |error: String| BodyError::Source(format!("line {}: {error}", number + 1).into());
         match line {
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(
-                serde_json::from_str::<Item>(&line)
-                    .map_err(|error| wrong(error.to_string()))
-                    .and_then(|item| item.read().map_err(|error| wrong(error.to_string()))),
-            ),
+            Ok(line) => Some(item::read(&line).map_err(|error| wrong(error.to_string()))),
             Err(LinesCodecError::MaxLineLengthExceeded) => {
                 Some(Err(wrong(format!("it is longer than the {limit} bytes that an item may have"))))
             }

@@ -17,7 +17,7 @@ mod thesis;
 mod view;
 
 pub use header::{ATTEMPTS, HOPS, IDEMPOTENT, ITEMS, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT};
-pub use item::{Item, ItemResult};
+pub use item::ItemResult;
 pub use server::{ServeError, Server};
 pub use settings::Settings;
 pub use view::{Peer, Peers, Provider, Providers};
@@ -28,6 +28,7 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use metrics::Metrics;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -39,6 +40,7 @@ struct Parts {
     settings: Settings,
     metrics: Metrics,
     registry: SharedRegistry,
+    stopping: CancellationToken,
 }
 
 impl std::ops::Deref for App {
@@ -49,10 +51,17 @@ impl std::ops::Deref for App {
     }
 }
 
-/// The routes of a node. `registry` is the one that the node counts in; it is what `/metrics` shows.
-pub fn router(node: Node, runtime: Arc<dyn Runtime>, settings: Settings, registry: SharedRegistry) -> Router {
+/// The routes of a node. `registry` is the one that the node counts in; it is what `/metrics` shows. When `stopping` is
+/// cancelled, answers that would never end do.
+pub fn router(
+    node: Node,
+    runtime: Arc<dyn Runtime>,
+    settings: Settings,
+    registry: SharedRegistry,
+    stopping: CancellationToken,
+) -> Router {
     let metrics = Metrics::new(&mut registry.lock());
-    let app = App(Arc::new(Parts { node, runtime, settings, metrics, registry }));
+    let app = App(Arc::new(Parts { node, runtime, settings, metrics, registry, stopping }));
     let protected = Router::new()
         .route(
             "/system/functions",

@@ -7,7 +7,7 @@ use crate::openfaas::{
     DeleteFunctionRequest, FunctionDeployment, FunctionName, FunctionStatus, LogQuery, ScaleServiceRequest,
     Secret, SystemInfo, Version,
 };
-use crate::runtime::SecretOperation;
+use crate::runtime::{RuntimeErrorKind, SecretOperation, annotation};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -84,7 +84,28 @@ pub(super) async fn describe(
     Query(query): Query<InNamespace>,
 ) -> Result<Json<FunctionStatus>, ApiError> {
     let usage = query.usage.as_deref().is_some_and(|usage| !matches!(usage, "0" | "false"));
-    Ok(Json(app.runtime.describe(&query.name(&name)?, usage).await?))
+    let function = query.name(&name)?;
+    match app.runtime.describe(&function, usage).await {
+        Err(error) if error.kind == RuntimeErrorKind::NotFound => match elsewhere(&app, &function).await {
+            Some(status) => Ok(Json(status)),
+            None => Err(error.into()),
+        },
+        described => Ok(Json(described?)),
+    }
+}
+
+/// A function that other nodes host. A gateway in front of this node asks before it calls, and any node can be called
+/// for any function.
+async fn elsewhere(app: &App, function: &FunctionName) -> Option<FunctionStatus> {
+    let providers = app.node.providers(function.as_str()).await.len() as u64;
+    (providers > 0).then(|| FunctionStatus {
+        name: function.service().to_owned(),
+        namespace: function.namespace().to_owned(),
+        annotations: [(annotation::HOSTED.to_owned(), "elsewhere".to_owned())].into(),
+        replicas: providers,
+        available_replicas: providers,
+        ..FunctionStatus::default()
+    })
 }
 
 pub(super) async fn scale(
@@ -159,7 +180,7 @@ pub(super) async fn logs(
     State(app): State<App>,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, ApiError> {
-    let messages = app.runtime.logs(query).await?;
+    let messages = app.runtime.logs(query).await?.take_until(app.stopping.clone().cancelled_owned());
     let lines = messages.map(|message| {
         let mut line = serde_json::to_vec(&message?)?;
         line.push(b'\n');

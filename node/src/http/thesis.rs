@@ -5,7 +5,7 @@ use super::body;
 use super::error::ApiError;
 use super::function::{Marks, carry};
 use super::header::{self, IDEMPOTENT, POLICY, TIMEOUT};
-use super::item::Item;
+use super::item;
 use crate::call::CallRequest;
 use crate::openfaas::FunctionName;
 use axum::body::Body;
@@ -24,8 +24,10 @@ pub(super) async fn anycall(
     let function = FunctionName::parse(&name).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let (mut parts, body) = request.into_parts();
     let marks = Marks::put(&mut parts);
-    let item: Item = body::json(&app, body).await?;
-    let item = item.read()?;
+    let text = body::whole(&app, body).await?;
+    let text =
+        std::str::from_utf8(&text).map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
+    let item = item::read(text)?;
     let mut headers = item.headers;
     // The envelope's marks are the call's; the rest of its headers describe the envelope.
     for name in Marks::NAMES {

@@ -13,8 +13,11 @@ pub const QUEUE: &str = "edge-faas.queue";
 /// How long a call may run, with its unit (`30s`).
 pub const TIMEOUT: &str = "edge-faas.timeout";
 
-/// All of them, for messages and documentation.
-pub const ALL: [&str; 4] = [IDEMPOTENT, CONCURRENCY, QUEUE, TIMEOUT];
+/// `elsewhere`, in the description of a function that other nodes host.
+pub const HOSTED: &str = "edge-faas.hosted";
+
+/// All of them, for documentation.
+pub const ALL: [&str; 5] = [IDEMPOTENT, CONCURRENCY, QUEUE, TIMEOUT, HOSTED];
 
 /// Reads `true` or `false`.
 ///

@@ -9,8 +9,8 @@ use crate::body::{self, Body, BodyError};
 use crate::openfaas::{FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery};
 use crate::runtime::slots::{Admission, Refusal, Slot, Slots};
 use crate::runtime::{
-    ExecuteRequest, ExecuteResponse, RuntimeError, RuntimeErrorKind, RuntimeFailure, RuntimeFailureReason,
-    annotation,
+    DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, RuntimeError, RuntimeErrorKind, RuntimeFailure,
+    RuntimeFailureReason, annotation,
 };
 use bytes::Bytes;
 use edge_faas_core::context::{Capacity, Timing};
@@ -136,7 +136,8 @@ impl Function {
         request: ExecuteRequest,
         cores: &Cores,
     ) -> Result<ExecuteResponse, RuntimeFailure> {
-        let ExecuteRequest { method, query, headers, body, deadline, start, .. } = request;
+        let ExecuteRequest { method, query, headers, body, start, .. } = request;
+        let deadline = request.deadline + DEADLINE_GRACE;
         let admission = self.slots.admit();
         if matches!(admission, Admission::Full) {
             return Err(Refusal::Full.failure(self.name.as_str()));

@@ -12,8 +12,8 @@ mod tests;
 pub use connect::Credentials;
 
 use super::{
-    ExecuteRequest, ExecuteResponse, HostedFunctions, Runtime, RuntimeError, RuntimeErrorKind,
-    RuntimeFailure, RuntimeFailureReason, SecretOperation,
+    DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, HostedFunctions, Runtime, RuntimeError,
+    RuntimeErrorKind, RuntimeFailure, RuntimeFailureReason, SecretOperation,
 };
 use crate::openfaas::{
     FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
@@ -169,7 +169,8 @@ impl Runtime for OpenFaas {
         let slots = self.functions.slots(&request.function).ok_or_else(not_hosted)?;
         let uri = self.uri(&request)?;
         let queued = Instant::now();
-        let slot = slots.admit().slot(request.deadline).await;
+        let deadline = request.deadline + DEADLINE_GRACE;
+        let slot = slots.admit().slot(deadline).await;
         let slot = slot.map_err(|refusal| refusal.failure(&request.function))?;
         if !request.start.start() {
             return Err(RuntimeFailure::new(
@@ -179,32 +180,26 @@ impl Runtime for OpenFaas {
             ));
         }
         let begun = Instant::now();
-        let ExecuteRequest { function, method, mut headers, body, deadline, .. } = request;
+        let ExecuteRequest { function, method, mut headers, body, .. } = request;
         // The gateway is another host than the one that the caller named.
         headers.remove(http::header::HOST);
         let mut sent = Request::new(body);
         (*sent.method_mut(), *sent.uri_mut(), *sent.headers_mut()) = (method, uri, headers);
-        let answered = tokio::time::timeout_at(deadline.into(), self.api.connection().send(sent)).await;
-        let response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                // Find out soon whether it is down for everybody.
-                self.watcher.wake();
-                return Err(answer::broken(&function, &error));
-            }
-            Err(_) => {
-                return Err(RuntimeFailure::new(
-                    RuntimeFailureReason::Runtime,
-                    Started::Maybe,
-                    format!("{function}: the gateway did not answer before the deadline"),
-                ));
+        let answered = async {
+            match self.api.connection().send(sent).await {
+                Ok(response) => answer::read(&function, response, (begun - queued, begun), slot).await,
+                Err(error) => Err(answer::broken(&function, &error)),
             }
         };
-        let response = answer::read(&function, response, (begun - queued, begun), slot).await;
-        if response.is_err() {
+        let answered = tokio::time::timeout_at(deadline.into(), answered).await.unwrap_or_else(|_| {
+            let message = format!("{function}: the gateway did not answer before the deadline");
+            Err(RuntimeFailure::new(RuntimeFailureReason::Runtime, Started::Maybe, message))
+        });
+        if let Err(RuntimeFailure { reason: RuntimeFailureReason::Runtime, .. }) = &answered {
+            // Find out soon whether it is down for everybody.
             self.watcher.wake();
         }
-        response
+        answered
     }
 }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body as AxumBody;
 use axum::extract::{Request as AxumRequest, State};
 use axum::response::{IntoResponse, Response as AxumResponse};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
@@ -67,6 +67,18 @@ impl Gateway {
                     .delete(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "the cluster is on fire") }),
             )
             .route("/system/namespaces", get(|| async { r#"["openfaas-fn"]"# }))
+            .route("/system/scale-function/{name}", post(|| async { StatusCode::ACCEPTED }))
+            .route(
+                "/system/secrets",
+                get(|| async { r#"[{"name":"s3","value":"leaked"}]"# })
+                    .post(|| async { StatusCode::CREATED })
+                    .put(|| async { StatusCode::UNAUTHORIZED })
+                    .delete(|| async { StatusCode::NO_CONTENT }),
+            )
+            .route(
+                "/system/info",
+                get(|| async { r#"{"provider":{"provider":"faas-netes","orchestration":"kubernetes"}}"# }),
+            )
             .route("/system/function/{name}", get(|| async { (StatusCode::NOT_FOUND, "no such") }))
             .route(
                 "/system/logs",
@@ -341,6 +353,16 @@ async fn any_success_is_one_and_errors_carry_the_gateway_s_words() {
         runtime.describe(&name, true).await.map_err(|error| error.kind),
         Err(RuntimeErrorKind::NotFound)
     );
+    runtime.scale(&FunctionName::parse("f").unwrap(), 3).await.unwrap();
+    assert_eq!(runtime.namespaces().await.unwrap(), ["openfaas-fn"]);
+    assert_eq!(runtime.info().await.unwrap().orchestration, "kubernetes");
+    let secret = Secret { name: "s3".to_owned(), value: "x".to_owned(), ..Secret::default() };
+    let listed = runtime.secrets(SecretOperation::List { namespace: None }).await.unwrap();
+    assert_eq!(listed, [secret.without_value()], "whatever a gateway says");
+    runtime.secrets(SecretOperation::Create(secret.clone())).await.unwrap();
+    runtime.secrets(SecretOperation::Delete(secret.clone())).await.unwrap();
+    let error = runtime.secrets(SecretOperation::Update(secret)).await.expect_err("401");
+    assert!(error.message.contains("user and password"), "{error}");
     let query = LogQuery { name: "f".to_owned(), ..LogQuery::default() };
     let lines: Vec<String> =
         runtime.logs(query).await.unwrap().map(|line| line.unwrap().text).collect().await;
