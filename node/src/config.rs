@@ -50,7 +50,8 @@ pub struct Limits {
     pub connections_per_peer: u32,
     /// Connections from others whose handshake is not over.
     pub pending_incoming: u32,
-    /// Streams of one connection, both ways: at most so many calls are in flight on it. Up to 4,096.
+    /// Streams for calls on one connection, both ways: at most so many calls are in flight on it. Each may take 256 KiB
+    /// before anybody reads. Up to 16,384.
     pub streams: usize,
     /// Streams for Kademlia that one connection may have opened to us.
     pub kad_streams: usize,
@@ -93,9 +94,8 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
-/// The most streams that one connection can have: each may take 256 KiB before anybody reads, and the multiplexer
-/// bounds their sum to 1 GiB.
-const STREAMS_MAX: usize = 4_096;
+/// The most streams for calls that one connection can have.
+const STREAMS_MAX: usize = 16_384;
 
 /// Our own name of Kademlia's protocol: the extensions are understood by everybody who speaks it.
 pub const KAD_PROTOCOL: &str = "/edge-faas/kad/1.0.0";

@@ -63,10 +63,10 @@ async fn a_large_body_goes_there_and_back_in_bounded_memory() {
     for wire in [Wire::Tcp, Wire::Quic] {
         let members = pair(wire, "echo").await;
         let before = resident();
-        let (body, _) = stream(64 * MIB);
+        let (body, _) = stream(192 * MIB);
         let mut call = request("echo", "");
         call.body = body;
-        call.timeout = Some(Duration::from_secs(20));
+        call.timeout = Some(Duration::from_secs(50));
         let response = members[0].node.call(call).await.unwrap();
         let peak = tokio::spawn(async move {
             let mut peak = 0;
@@ -78,12 +78,12 @@ async fn a_large_body_goes_there_and_back_in_bounded_memory() {
                 }
             }
         });
-        assert_eq!(check(response.body).await, 64 * MIB);
+        assert_eq!(check(response.body).await, 192 * MIB);
         PEAK_WANTED.store(0, Ordering::SeqCst);
         let peak = peak.await.unwrap();
         PEAK_WANTED.store(1, Ordering::SeqCst);
-        // Two nodes and four ends of streams; the body is twice as large as what may be held.
-        assert!(peak.saturating_sub(before) < 32 * MIB, "{} MiB more", (peak - before) / MIB);
+        // Four ends of streams with their windows, and what the other tests of this process take.
+        assert!(peak.saturating_sub(before) < 96 * MIB, "{} MiB more", (peak - before) / MIB);
         until("the call is over", Duration::from_secs(5), || members[0].node.census().calls == 0).await;
     }
 }

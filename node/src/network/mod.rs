@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod links;
+mod muxer;
 mod stream;
 mod swarm;
 mod transport;

@@ -1,5 +1,6 @@
 //! How bytes get to another node: TCP, QUIC, or a channel within the process.
 
+use super::muxer::{OTHER_STREAMS, Yamux};
 use crate::config::{Limits, Network, Timeouts};
 use crate::handle::StartError;
 use libp2p::core::muxing::StreamMuxerBox;
@@ -8,7 +9,7 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::pnet::{PnetConfig, PreSharedKey};
-use libp2p::{Multiaddr, PeerId, Transport, dns, noise, quic, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Transport, dns, noise, quic, tcp};
 
 /// The transport that the settings ask for: TCP without Nagle, QUIC, and the memory transport, names resolved.
 pub(super) fn build(
@@ -20,8 +21,7 @@ pub(super) fn build(
     check(network)?;
     let noise = noise::Config::new(identity)
         .map_err(|error| StartError::Config(format!("the identity cannot be used: {error}")))?;
-    let mut yamux = yamux::Config::default();
-    yamux.set_max_num_streams(limits.streams);
+    let yamux = Yamux::new(limits.streams);
 
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let key = network.pre_shared_key.map(PreSharedKey::new);
@@ -56,8 +56,9 @@ pub(super) fn build(
             dns::tokio::Transport::system(streams).map_err(resolve("read the resolver's settings"))?;
         return Ok(transport.boxed());
     }
-    let quic = quic::tokio::Transport::new(quic::Config::new(identity))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let mut quic = quic::Config::new(identity);
+    quic.max_concurrent_stream_limit = u32::try_from(limits.streams + OTHER_STREAMS).unwrap_or(u32::MAX);
+    let quic = quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let all = OrTransport::new(streams, quic).map(|either, _| either.into_inner());
     let transport = dns::tokio::Transport::system(all).map_err(resolve("read the resolver's settings"))?;
     Ok(transport.boxed())
