@@ -103,7 +103,7 @@ fn items(
     body: Body,
 ) -> Result<BoxStream<'static, Result<MapItem, BodyError>>, ApiError> {
     let limit = app.settings.item_limit;
-    let body = body::streamed(app, headers, body)?;
+    let body = body::streamed(app, headers, body, app.settings.item_timeout)?;
     let bytes = BodyDataStream::new(body).map_err(io::Error::other);
     let lines = FramedRead::new(StreamReader::new(bytes), LinesCodec::new_with_max_length(limit));
     let items = lines.enumerate().filter_map(move |(number, line)| async move {
