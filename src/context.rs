@@ -28,6 +28,16 @@ pub struct Function {
     pub idempotent: bool,
 }
 
+impl Function {
+    fn new(name: &str, idempotent: bool) -> Self {
+        Function {
+            key: Key::hash(name.as_bytes()),
+            name_len: name.len().min(usize::from(u16::MAX)) as u16,
+            idempotent,
+        }
+    }
+}
+
 /// The functions a driver has given handles to, indexed by handle.
 #[derive(Clone, Debug, Default)]
 pub struct FunctionTable {
@@ -38,12 +48,14 @@ impl FunctionTable {
     /// Adds a function by name and returns its handle, the next free number.
     pub fn push(&mut self, name: &str, idempotent: bool) -> FunctionHandle {
         let handle = FunctionHandle(self.functions.len() as u32);
-        self.functions.push(Function {
-            key: Key::hash(name.as_bytes()),
-            name_len: name.len().min(usize::from(u16::MAX)) as u16,
-            idempotent,
-        });
+        self.functions.push(Function::new(name, idempotent));
         handle
+    }
+
+    /// Gives `handle`, which must be in the table, another name: how a driver reuses a swept handle. With the same name
+    /// it changes only whether the function is idempotent.
+    pub fn set(&mut self, handle: FunctionHandle, name: &str, idempotent: bool) {
+        self.functions[handle.index()] = Function::new(name, idempotent);
     }
 
     /// What is known of a function. Panics for a handle that the driver never gave out.

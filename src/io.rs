@@ -63,6 +63,12 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
+    /// A peer that is connected said that it answers requests (server mode): it may enter the routing table before it has
+    /// sent or answered any.
+    Identified {
+        /// The peer.
+        peer: PeerHandle,
+    },
     /// All connections to a peer broke (a reset): what is in flight there is lost.
     Disconnected {
         /// The peer.
@@ -223,6 +229,9 @@ pub struct Map {
 pub enum AttemptEvent {
     /// The connection stands and the call was sent: from here on it may have started.
     Sent,
+    /// As `Sent`, but the body waits for the provider's word: until `Sent` follows nothing of it is gone, and the call can
+    /// be tried elsewhere even if its body cannot be sent twice.
+    Offered,
     /// The provider took the call: it runs or waits there.
     Accepted {
         /// How full the provider is, this call counted.

@@ -114,6 +114,7 @@ pub mod results;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod time;
+pub mod units;
 
 #[cfg(any(feature = "results", feature = "scenario"))]
 pub use input_file::InputFile;

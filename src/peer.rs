@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::faas::{self, Faas};
 use crate::io::{Exchange, Input, Output};
 use crate::kad::{self, Kad};
-use crate::key::{KeyTable, PeerHandle};
+use crate::key::{FunctionHandle, KeyTable, PeerHandle};
 use crate::prefetch::{Coming, Step};
 use crate::time::Time;
 
@@ -87,6 +87,7 @@ impl Peer {
             Input::KadFailed { peer, exchange, failure } => {
                 self.kad.on_failed(cx, now, peer, exchange, failure)
             }
+            Input::Identified { peer } => self.kad.identified(cx, peer),
             Input::Disconnected { peer } => {
                 self.kad.on_disconnected(cx, now, peer);
                 if let Some(faas) = &mut self.faas {
@@ -183,6 +184,14 @@ impl Peer {
         self.kad.mark(visit);
         if let Some(faas) = &self.faas {
             faas.mark(visit);
+        }
+    }
+
+    /// As [`Peer::mark`], for the handles of functions.
+    pub fn mark_functions(&self, visit: &mut dyn FnMut(FunctionHandle)) {
+        self.kad.mark_functions(visit);
+        if let Some(faas) = &self.faas {
+            faas.mark_functions(visit);
         }
     }
 }

@@ -18,6 +18,18 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The README without its commands of the node, which has tests of its own for them.
+fn readme_of_sim() -> String {
+    let readme = read("README.md");
+    let of_node = |line: &&str| {
+        line.contains("edge-faas ")
+            || line.starts_with("curl ")
+            || line.starts_with("cargo install --path node")
+    };
+    let lines: Vec<&str> = readme.lines().filter(|line| !of_node(line)).collect();
+    lines.join("\n")
+}
+
 /// The lines of the README's shell blocks, without comments.
 fn shell_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
@@ -68,7 +80,7 @@ fn options_of(command: &Command) -> BTreeSet<String> {
 
 #[test]
 fn every_command_of_the_readme_is_understood() {
-    let commands = sim_lines(&read("README.md"));
+    let commands = sim_lines(&readme_of_sim());
     for words in &commands {
         if let Err(error) = edge_faas_sim::cli::command().try_get_matches_from(words) {
             panic!("`{}`: {error}", words.join(" "));
@@ -90,7 +102,7 @@ fn every_command_of_the_readme_is_understood() {
 fn the_readme_names_the_options_there_are_and_no_others() {
     // Cargo's own.
     let foreign = ["release", "bin", "workspace", "path"];
-    let mut named = options_in(&read("README.md"));
+    let mut named = options_in(&readme_of_sim());
     named.retain(|option| !foreign.contains(&option.as_str()));
     let mut known = options_of(&edge_faas_sim::cli::command());
     known.retain(|option| option != "help" && option != "version");
@@ -145,7 +157,14 @@ fn the_readme_names_every_file_of_a_run() {
 
 #[test]
 fn links_inside_of_the_project_lead_somewhere() {
-    for page in ["README.md", "CHANGELOG.md", "docs/architecture.md", "docs/results.md", "docs/scenario.md"] {
+    for page in [
+        "README.md",
+        "CHANGELOG.md",
+        "docs/architecture.md",
+        "docs/node.md",
+        "docs/results.md",
+        "docs/scenario.md",
+    ] {
         let folder = Path::new(page).parent().unwrap_or(Path::new(""));
         for target in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = target.split('#').next().unwrap_or_default();

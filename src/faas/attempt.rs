@@ -26,6 +26,8 @@ pub(super) struct AttemptState {
     /// When the connection stood and it was sent.
     pub(super) sent: Option<Time>,
     pub(super) accepted: bool,
+    /// Its head was sent, its body waits for the provider's word.
+    pub(super) offered: bool,
     /// What the provider says of itself counts this attempt.
     pub(super) seen: bool,
     /// Its call is over: only its end is waited for.
@@ -57,7 +59,7 @@ impl Router {
         let (function, peer) = (attempt.function, attempt.peer);
         let health = self.health.get_mut(attempt.health);
         let from_peer = match &event {
-            AttemptEvent::Sent => false,
+            AttemptEvent::Sent | AttemptEvent::Offered => false,
             AttemptEvent::Accepted { .. } | AttemptEvent::Head | AttemptEvent::Finished { .. } => true,
             AttemptEvent::Failed { reason, .. } => matches!(
                 reason,
@@ -68,7 +70,8 @@ impl Router {
             health.alive(env.now);
         }
         match event {
-            AttemptEvent::Sent => {
+            AttemptEvent::Sent | AttemptEvent::Offered => {
+                attempt.offered = event == AttemptEvent::Offered;
                 if attempt.sent.is_none() {
                     attempt.sent = Some(env.now);
                     health.connected(attempt.start, env.now);
@@ -93,6 +96,14 @@ impl Router {
             }
             AttemptEvent::Head => self.head(env, id),
             AttemptEvent::Finished { status, timing, capacity } => {
+                if !attempt.accepted
+                    && let Some(sent) = attempt.sent
+                    && peer != me
+                {
+                    // It was done before it could have been said that it was taken.
+                    let there = timing.queue + timing.cold + timing.exec;
+                    health.sample(env.now.since(sent).saturating_sub(there));
+                }
                 health.succeeded();
                 self.seen(id);
                 self.finished(env, id, status, timing, capacity);
@@ -211,7 +222,7 @@ impl Router {
             return;
         };
         let (call_id, function, peer) = (attempt.call, attempt.function, attempt.peer);
-        let (orphan, was_sent) = (attempt.orphan, attempt.sent.is_some());
+        let (orphan, was_sent) = (attempt.orphan, attempt.sent.is_some() && !attempt.offered);
         let reclaimed = attempt.reclaimed.is_some();
         let avoid = env.config().avoid;
         let remote = peer != self.me;

@@ -331,6 +331,11 @@ impl HealthTable {
     pub(super) fn peers(&self) -> impl Iterator<Item = PeerHandle> + '_ {
         self.index.keys().copied()
     }
+
+    /// The functions that open probes are about.
+    pub(super) fn asked(&self) -> impl Iterator<Item = FunctionHandle> + '_ {
+        self.index.values().filter_map(|at| self.peers[*at as usize].asked)
+    }
 }
 
 #[cfg(test)]

@@ -262,4 +262,12 @@ impl Faas {
             router.mark(visit);
         }
     }
+
+    /// Calls `visit` with every function this part still refers to.
+    pub(crate) fn mark_functions(&self, visit: &mut dyn FnMut(FunctionHandle)) {
+        self.hosted.iter().copied().for_each(&mut *visit);
+        if let Some(router) = &self.router {
+            router.mark_functions(visit);
+        }
+    }
 }

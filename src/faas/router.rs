@@ -149,6 +149,7 @@ impl Router {
             start: env.now,
             sent: None,
             accepted: false,
+            offered: false,
             seen: false,
             orphan: false,
             reclaimed: None,
@@ -220,5 +221,16 @@ impl Router {
         for call in self.calls.values() {
             call.excluded.iter().chain(&call.last).copied().for_each(&mut *visit);
         }
+    }
+
+    /// Calls `visit` with every function this part still refers to.
+    pub(super) fn mark_functions(&self, visit: &mut dyn FnMut(FunctionHandle)) {
+        self.cache.iter().for_each(|(function, _)| visit(function));
+        self.calls.values().for_each(|call| visit(call.function));
+        self.attempts.values().for_each(|attempt| visit(attempt.function));
+        self.maps.values().for_each(|map| visit(map.function));
+        self.wanted.iter().copied().for_each(&mut *visit);
+        self.timers.functions().for_each(&mut *visit);
+        self.health.asked().for_each(visit);
     }
 }

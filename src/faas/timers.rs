@@ -64,6 +64,14 @@ impl Timers {
         self.set.pop_first()
     }
 
+    /// The functions that deadlines name.
+    pub(super) fn functions(&self) -> impl Iterator<Item = FunctionHandle> + '_ {
+        self.set.iter().filter_map(|(_, key)| match key {
+            Key::Open(function) | Key::Lookup(function) => Some(*function),
+            _ => None,
+        })
+    }
+
     pub(super) fn next(&self) -> Option<(Time, Timer)> {
         self.set.first().map(|(at, key)| (*at, key.timer()))
     }

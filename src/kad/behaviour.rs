@@ -155,6 +155,13 @@ impl Kad {
         cx.emit(Output::KadResponse { to: from, reply, response });
     }
 
+    /// A peer that is connected answers requests, by its own word.
+    pub(crate) fn identified(&mut self, cx: &Context<'_>, peer: PeerHandle) {
+        if peer != self.me {
+            self.table.seen(self.me, peer, cx.config.kad.k, cx.peers);
+        }
+    }
+
     fn closer(&self, cx: &Context<'_>, key: &Key, from: PeerHandle) -> super::Peers {
         self.table.closest(self.me, key, cx.config.kad.k, Some(from), cx.peers)
     }
@@ -443,6 +450,18 @@ impl Kad {
         }
         if let Some(home) = &self.home {
             home.bootstrap.iter().for_each(|peer| visit(*peer));
+        }
+    }
+
+    /// Calls `visit` with every function this part still refers to.
+    pub(crate) fn mark_functions(&self, visit: &mut dyn FnMut(FunctionHandle)) {
+        for lookup in self.active.iter().flat_map(|active| active.lookups.iter().flatten()) {
+            if let Preimage::Function(function) = &lookup.target.preimage {
+                visit(*function);
+            }
+        }
+        if let Some(home) = &self.home {
+            home.functions().for_each(visit);
         }
     }
 }

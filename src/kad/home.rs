@@ -52,6 +52,11 @@ impl Default for Home {
 }
 
 impl Home {
+    /// The functions that are announced.
+    pub(super) fn functions(&self) -> impl Iterator<Item = FunctionHandle> + '_ {
+        self.hosted.iter().map(|hosted| hosted.function)
+    }
+
     fn plan(&mut self) {
         self.next_at = self.hosted.iter().map(|hosted| hosted.next).min().unwrap_or(Time::MAX);
     }

@@ -2,7 +2,7 @@
 
 use super::keys::{Choice, Key, Kind, Presence, Section, Zero};
 use super::read::SCENARIO;
-use super::units::Quantity;
+use crate::units::Quantity;
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12) of a scenario file, for completion and checks in editors. It knows keys, kinds and

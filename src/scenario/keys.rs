@@ -2,7 +2,7 @@
 //!
 //! One list serves the reader, the reference in `docs/scenario.md` and the JSON Schema, so that they cannot differ.
 
-use super::units::Quantity;
+use crate::units::Quantity;
 
 /// A table of keys.
 #[derive(Debug)]

@@ -19,7 +19,6 @@ pub mod schema;
 mod set;
 mod sweep;
 pub mod trace;
-mod units;
 mod value;
 
 #[cfg(test)]

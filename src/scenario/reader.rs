@@ -2,9 +2,9 @@
 
 use super::error::ScenarioError;
 use super::keys::{Key, Kind, Presence, Section, Zero, suggestion};
-use super::units::{self, Quantity};
 use super::value::{At, Data, Sources, Table, Value};
 use crate::time::Duration;
+use crate::units::{self, Quantity};
 use std::borrow::Cow;
 
 /// A table that is being read. Its keys were checked against its section.

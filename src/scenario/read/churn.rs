@@ -5,12 +5,12 @@ use super::super::files::Files;
 use super::super::keys::*;
 use super::super::reader::Reader;
 use super::super::schema::{Churn, Selector, Sessions};
-use super::super::units::Quantity;
 use super::distribution::{durations, optional_distribution};
 use super::names::Names;
 use super::select::{SELECTOR_KIND, selector_of};
 use crate::draws::Distribution;
 use crate::time::Time;
+use crate::units::Quantity;
 
 pub(in crate::scenario) static CHURN: Section = Section {
     id: "churn",

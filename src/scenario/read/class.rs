@@ -23,7 +23,7 @@ pub(in crate::scenario) static NODE_CLASS: Section = Section {
         default("cores", Kind::Number(0.01, 10_000.0), "4", "Cores that the node's running functions share."),
         default(
             "memory",
-            Kind::Quantity(super::super::units::Quantity::Size, Zero::Refused),
+            Kind::Quantity(crate::units::Quantity::Size, Zero::Refused),
             "8GiB",
             "Memory for instances.",
         ),

@@ -3,9 +3,9 @@
 use super::super::error::ScenarioError;
 use super::super::keys::*;
 use super::super::reader::{Reader, quantity_of, shown};
-use super::super::units::Quantity;
 use super::super::value::{Data, Sources, Value};
 use crate::draws::Distribution;
+use crate::units::Quantity;
 
 macro_rules! distributions {
     ($module:ident, $name:literal, $quantity:expr, $one:expr) => {

@@ -5,13 +5,13 @@ use super::super::files::Files;
 use super::super::keys::*;
 use super::super::reader::{Reader, shown};
 use super::super::schema::{Function, NodeClass, Selector, ServiceTime, Take, Work};
-use super::super::units::Quantity;
 use super::super::value::{Data, Value};
 use super::distribution::{distribution, durations, optional_distribution, sizes};
 use super::faas::{ANYCALL_POLICY, anycall_policies};
 use super::names::Names;
 use super::select::{ALL, NODE_LIST, NODES_MAX, SELECTOR_CHOICES, selector};
 use crate::draws::Distribution;
+use crate::units::Quantity;
 
 /// Functions of a scenario, copies counted.
 const FUNCTIONS_MAX: u64 = 1_000_000;

@@ -6,10 +6,10 @@ use super::super::keys::*;
 use super::super::reader::{Reader, quantity_of, shown};
 use super::super::regions::{CLOUD_2024, CLOUD_2024_NAMES, cloud_2024};
 use super::super::schema::{Latency, MatrixFormat, Missing, Regions, TimeUnit};
-use super::super::units::Quantity;
 use super::super::value::{Data, Value};
 use super::distribution::{LAWS, distribution, durations, law};
 use crate::time::Duration;
+use crate::units::Quantity;
 
 pub(in crate::scenario) static LATENCY: Section = Section {
     id: "latency",

@@ -21,9 +21,9 @@ use super::keys::*;
 use super::reader::Reader;
 use super::schema::{Discovery, Harness, Scenario};
 use super::sweep::SWEEP;
-use super::units;
 use super::value::{At, Data, Sources, Table, Value};
 use crate::time::{Duration, Time};
+use crate::units;
 use names::Names;
 use std::borrow::Cow;
 

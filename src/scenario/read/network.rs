@@ -5,12 +5,12 @@ use super::super::files::Files;
 use super::super::keys::*;
 use super::super::reader::Reader;
 use super::super::schema::{Bandwidth, Network, Start, Transport};
-use super::super::units::Quantity;
 use super::super::value::{Data, Value};
 use super::distribution::{durations, optional_distribution};
 use super::latency::{LATENCY, latency};
 use super::select::NODES_MAX;
 use crate::time::Duration;
+use crate::units::Quantity;
 
 const CAPACITY: Kind =
     Kind::Any(&[Kind::Quantity(Quantity::Bandwidth, Zero::Refused), Kind::Word(&["unlimited"])]);

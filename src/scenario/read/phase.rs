@@ -7,7 +7,6 @@ use super::super::reader::{Reader, shown};
 use super::super::schema::{
     Anycalls, Arrivals, CallStream, Entry, FunctionRange, Manycalls, Phase, Popularity, Process, Selector,
 };
-use super::super::units::Quantity;
 use super::super::value::{Data, Value};
 use super::distribution::{durations, optional_distribution, sizes};
 use super::faas::{ANYCALL_POLICY, MANYCALL_POLICY, anycall_policies, manycall_policies};
@@ -16,6 +15,7 @@ use super::select::{FUNCTION_LIST, SELECTOR_CHOICES, patterns, selector_if_any, 
 use super::select::{NODE_LIST, NODES_MAX};
 use crate::draws::Distribution;
 use crate::time::Duration;
+use crate::units::Quantity;
 
 const PROCESS: Kind = Kind::Word(&["poisson", "constant"]);
 

@@ -1,17 +1,18 @@
-//! Quantities with their units: `20ms`, `4KiB`, `50Mbit/s`, `50/s`, `5%`.
+//! Quantities with their units: `20ms`, `4KiB`, `50Mbit/s`, `50/s`, `5%`, as scenario files, settings and headers
+//! write them.
 //!
 //! Each function says in its error what would be right.
 
 use crate::time::Duration;
 
 /// The longest duration a scenario may name: ten years. Sums of a few stay far from the limit of 292 years.
-pub(super) const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+pub const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The largest size a scenario may name: 1 PiB.
-pub(super) const SIZE_MAX: u64 = 1 << 50;
+pub const SIZE_MAX: u64 = 1 << 50;
 /// The largest bandwidth: 1 Pbit/s.
-pub(super) const BANDWIDTH_MAX: u64 = 1_000_000_000_000_000;
+pub const BANDWIDTH_MAX: u64 = 1_000_000_000_000_000;
 /// The largest rate: 10^9 a second.
-pub(super) const RATE_MAX: f64 = 1e9;
+pub const RATE_MAX: f64 = 1e9;
 
 const DURATIONS: Units = Units {
     what: "a duration",
@@ -108,18 +109,18 @@ impl Units {
 }
 
 /// What is wrong with a bare number where a quantity belongs.
-pub(super) fn bare(quantity: Quantity, shown: &str) -> String {
+pub fn bare(quantity: Quantity, shown: &str) -> String {
     format!("{shown} has no unit: {}", quantity.units().expected())
 }
 
 /// What would be right.
-pub(super) fn expected(quantity: Quantity) -> String {
+pub fn expected(quantity: Quantity) -> String {
     quantity.units().expected()
 }
 
 /// What a number with a unit measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quantity {
+pub enum Quantity {
     /// Seconds.
     Duration,
     /// Bytes.
@@ -144,22 +145,22 @@ impl Quantity {
     }
 
     /// "a duration", "a size" ….
-    pub(super) fn what(self) -> &'static str {
+    pub fn what(self) -> &'static str {
         self.units().what
     }
 
     /// An example.
-    pub(super) fn example(self) -> &'static str {
+    pub fn example(self) -> &'static str {
         self.units().example
     }
 
     /// The names of the units.
-    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.units().units.iter().map(|(name, _)| *name)
     }
 
-    /// The number in the base unit, within the limits of the quantity.
-    pub(super) fn parse(self, text: &str) -> Result<f64, String> {
+    /// The number in the base unit, within the limits of the quantity; the error says what would be right.
+    pub fn parse(self, text: &str) -> Result<f64, String> {
         let value = self.units().value(text)?;
         let (max, shown) = match self {
             Quantity::Duration => (DURATION_MAX.as_secs_f64(), "3650d"),
@@ -175,13 +176,20 @@ impl Quantity {
     }
 }
 
+/// Reads a duration such as `20ms`; the error says what would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Quantity::Duration.parse(text).map(Duration::from_secs_f64)
+}
+
+/// Reads a size such as `4KiB`, in bytes; the error says what would be right.
+pub fn size(text: &str) -> Result<u64, String> {
+    // At most 1 PiB, so the cast is exact.
+    Quantity::Size.parse(text).map(|bytes| bytes as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn duration(text: &str) -> Result<Duration, String> {
-        Quantity::Duration.parse(text).map(Duration::from_secs_f64)
-    }
 
     #[test]
     fn quantities_are_exact() {

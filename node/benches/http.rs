@@ -1,0 +1,101 @@
+//! What a user gets: calls over HTTP to a node that runs them itself, and to one that passes them on, with built-in `echo`
+//! and with an OpenFaaS gateway (a trivial one) behind the node that hosts.
+//!
+//! `cargo bench -p edge-faas-node --bench http` prints the latency of one client and what 10 and 50 clients get through,
+//! each over a connection that is kept. The first line is the gateway without any node: what is below it is the price
+//! of the client and of HTTP. Clients, nodes and gateway share this machine; compare within a run, machines differ.
+
+// A measurement of what went wrong is none: the panic says where.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../tests/daemons/mod.rs"]
+mod daemons;
+
+use daemons::gateway::Gateway;
+use daemons::*;
+use edge_faas_node::settings::RuntimeKind;
+use reqwest::Client;
+use std::time::{Duration, Instant};
+
+const WARM_UP: Duration = Duration::from_millis(500);
+const MEASURE: Duration = Duration::from_secs(3);
+const BODY: &[u8] = &[b'x'; 100];
+
+/// One call, which has to be right.
+async fn one(client: &Client, url: &str) {
+    let answer = client.post(url).body(BODY).send().await;
+    let answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
+    let status = answer.status();
+    let bytes = answer.bytes().await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    assert!(status == 200 && bytes == BODY, "{url}: {status}, {} bytes", bytes.len());
+}
+
+/// Latencies of the calls of so many clients, each with one call at a time, in the time that is measured.
+async fn clients(url: &str, clients: usize) -> Vec<Duration> {
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..clients)
+        .map(|_| {
+            let url = url.to_owned();
+            tokio::spawn(async move {
+                let client = client();
+                let mut took = Vec::new();
+                while begun.elapsed() < WARM_UP + MEASURE {
+                    let call = Instant::now();
+                    one(&client, &url).await;
+                    if begun.elapsed() > WARM_UP {
+                        took.push(call.elapsed());
+                    }
+                }
+                took
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.unwrap_or_default());
+    }
+    all.sort_unstable();
+    all
+}
+
+async fn line(name: &str, url: &str) {
+    let took = clients(url, 1).await;
+    let quantile = |q: usize| {
+        let at = (took.len() * q / 100).min(took.len().saturating_sub(1));
+        took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
+    };
+    let (p50, p99) = (quantile(50), quantile(99));
+    let rate = |calls: usize| calls as f64 / MEASURE.as_secs_f64();
+    let ten = rate(clients(url, 10).await.len());
+    let fifty = rate(clients(url, 50).await.len());
+    println!("{name:20}  {p50:7.3}  {p99:7.3}   {ten:12.0}   {fifty:12.0}");
+}
+
+async fn measure() {
+    let gateway = Gateway::start().await;
+    let entry = lone().await;
+    let builtin = start(knows(settings(), &entry)).await;
+    let mut behind = knows(settings(), &entry);
+    behind.runtime.kind = RuntimeKind::OpenFaas;
+    behind.runtime.gateway = format!("http://{}", gateway.address);
+    behind.runtime.concurrency = 1_000;
+    let openfaas = start(behind).await;
+    deploy(&builtin, "echo", "echo", &[("edge-faas.concurrency", "1000")]).await;
+    provided(&entry, "echo", 1).await;
+    provided(&entry, "f", 1).await;
+    println!("echo of {} bytes      p50 ms   p99 ms   10 clients/s   50 clients/s", BODY.len());
+    for (name, at, function) in [
+        ("gateway alone", gateway.address, "f"),
+        ("builtin, local", builtin.http, "echo"),
+        ("builtin, routed", entry.http, "echo"),
+        ("openfaas, local", openfaas.http, "f"),
+        ("openfaas, routed", entry.http, "f"),
+    ] {
+        line(name, &format!("http://{at}/function/{function}")).await;
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.unwrap_or_else(|error| panic!("no runtime: {error}")).block_on(measure());
+}

@@ -1,0 +1,100 @@
+//! The HTTP API of a node: OpenFaaS' gateway and provider, the thesis' interface, and the node's own view.
+
+mod answer;
+mod auth;
+mod body;
+mod error;
+mod function;
+mod header;
+mod item;
+mod manycall;
+mod metrics;
+mod query;
+mod server;
+mod settings;
+mod system;
+mod thesis;
+mod view;
+
+pub use header::{ATTEMPTS, HOPS, IDEMPOTENT, ITEMS, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT};
+pub use item::{ItemResult, read as read_item};
+pub use server::{ServeError, Server};
+pub use settings::Settings;
+pub use view::{Peer, Peers, Provider, Providers};
+
+use crate::handle::{Node, SharedRegistry};
+use crate::runtime::Runtime;
+use axum::Router;
+use axum::routing::{any, get, post};
+use metrics::Metrics;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every handler has at hand.
+#[derive(Clone)]
+struct App(Arc<Parts>);
+
+struct Parts {
+    node: Node,
+    runtime: Arc<dyn Runtime>,
+    settings: Settings,
+    metrics: Metrics,
+    registry: SharedRegistry,
+    stopping: CancellationToken,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The routes of a node. `registry` is the one that the node counts in; it is what `/metrics` shows. When `stopping` is
+/// cancelled, answers that would never end do.
+pub fn router(
+    node: Node,
+    runtime: Arc<dyn Runtime>,
+    settings: Settings,
+    registry: SharedRegistry,
+    stopping: CancellationToken,
+) -> Router {
+    let metrics = Metrics::new(&mut registry.lock());
+    let app = App(Arc::new(Parts { node, runtime, settings, metrics, registry, stopping }));
+    let protected = Router::new()
+        .route(
+            "/system/functions",
+            get(system::list).post(system::deploy).put(system::update).delete(system::remove),
+        )
+        .route("/system/function/{name}", get(system::describe))
+        .route("/system/scale-function/{name}", post(system::scale))
+        .route("/system/info", get(system::info))
+        .route("/system/namespaces", get(system::namespaces))
+        .route("/system/namespace/{name}", any(system::namespace))
+        .route(
+            "/system/secrets",
+            get(system::list_secrets)
+                .post(system::create_secret)
+                .put(system::update_secret)
+                .delete(system::delete_secret),
+        )
+        .route("/system/logs", get(system::logs))
+        .route("/system/{*rest}", any(view::not_found))
+        .route("/api/v1/peers", get(view::peers))
+        .route("/api/v1/providers/{name}", get(view::providers))
+        .route("/api/v1/functions/deployments", post(thesis::deploy))
+        .route("/api/v1/functions/deployments/{name}", any(thesis::deploy))
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::require));
+    Router::new()
+        .merge(protected)
+        .route("/function/{*rest}", any(function::call))
+        .route("/async-function/{*rest}", any(function::no_queue))
+        .route("/api/v1/functions/{name}/executions", post(thesis::anycall))
+        .route("/api/v1/functions/{name}/executions/manycall", post(manycall::call))
+        .route("/api/v1/query", get(query::query).post(query::query))
+        .route("/healthz", get(view::healthz))
+        .route("/metrics", get(view::metrics))
+        .fallback(view::not_found)
+        .with_state(app)
+}
