@@ -92,6 +92,62 @@ fn late_binding_is_near_the_best_assignment() {
     }
 }
 
+/// A manycall of items of 1 s that compute, over four equal providers of 50 slots and two cores each, at 20 ms.
+fn equal(policy: &str, items: u64) -> Vec<Call> {
+    let calls = run(&format!(
+        r#"
+name = "equal"
+seed = 1
+
+[network]
+nodes = 8
+start = "converged"
+latency = "20ms"
+
+[[node_class]]
+name = "worker"
+count = 4
+cores = 2
+region = "workers"
+
+[[node_class]]
+name = "entry"
+count = 1
+region = "entry"
+
+[[node_class]]
+name = "others"
+
+[[function]]
+name = "task"
+providers = {{ region = "workers" }}
+service_time = "1s"
+concurrency = 50
+queue = 1000
+idempotent = true
+timeout = "1d"
+
+[[phase]]
+name = "map"
+duration = "1min"
+manycall = {{ items = {items}, every = "1min", policy = "{policy}", entry = {{ region = "entry" }} }}
+"#
+    ))
+    .calls();
+    assert_eq!(check_items(&calls, items), 1);
+    assert!(calls.iter().all(|call| call.outcome == Outcome::Ok));
+    calls
+}
+
+#[test]
+fn equal_providers_get_equal_shares_of_what_computes() {
+    // Fewer items than the slots of two providers: 100 s of work for eight cores.
+    for policy in ["static", "late-binding"] {
+        let makespan = makespan(&equal(policy, 100));
+        assert!((12.5..=14.0).contains(&makespan), "{policy}: {makespan}");
+    }
+}
+
 #[test]
 fn a_static_split_takes_as_long_as_its_slowest_provider() {
     let calls = mixed("static", "0s");

@@ -1,7 +1,7 @@
 //! How a manycall spreads its items over providers, and what it does when nobody is left to take them.
 
 use super::ManycallPolicy;
-use super::cache::Provider;
+use super::cache::{Entry, Provider};
 use super::call::CallState;
 use super::life::backoff;
 use super::map::MapState;
@@ -168,32 +168,57 @@ impl Router {
         })
     }
 
-    /// The window at a provider and what is free of it.
-    pub(super) fn windows(
-        &self,
-        cx: &Context<'_>,
+    /// The providers that may get an item, room aside, each with what is free of its window.
+    ///
+    /// While one of them has not said yet how full it is, nobody gets more than its share of what is left: else the
+    /// first to answer would get all of a short manycall.
+    pub(super) fn windows<'e>(
+        &'e self,
+        cx: &'e Context<'_>,
         now: Time,
-        map: &MapState,
-        provider: &Provider,
-    ) -> (u32, u32) {
-        if !self.fit(cx, now, map, provider) || provider.closed(now).is_some() {
-            return (0, 0);
+        map: &'e MapState,
+        entry: &'e Entry,
+    ) -> impl Iterator<Item = (&'e Provider, u32)> {
+        let fit = move |provider: &&Provider| self.fit(cx, now, map, provider);
+        let (mut count, mut unknown) = (0, false);
+        if map.items.is_some() {
+            for provider in entry.providers.iter().filter(fit) {
+                count += 1;
+                unknown |= provider.capacity.is_none();
+            }
         }
-        let rtt = if provider.peer == self.me { None } else { self.health.get(provider.health).rtt() };
-        let window = window(provider, rtt, cx.config.faas.manycall_window);
-        (window, window.saturating_sub(provider.in_flight))
+        let share = match map.items {
+            Some(items) if unknown => {
+                let left = items.saturating_sub(map.received).saturating_add(map.open);
+                u32::try_from(left.div_ceil(count)).unwrap_or(u32::MAX)
+            }
+            _ => u32::MAX,
+        };
+        let most = cx.config.faas.manycall_window.min(share);
+        entry.providers.iter().filter(fit).filter(move |provider| provider.closed(now).is_none()).map(
+            move |provider| {
+                let here = provider.peer == self.me;
+                let rtt = if here { None } else { self.health.get(provider.health).rtt() };
+                (provider, window(provider, rtt, most).saturating_sub(provider.in_flight))
+            },
+        )
+    }
+
+    /// How long an item takes there that finds a free slot.
+    pub(super) fn unhindered(&self, provider: &Provider) -> Duration {
+        let rtt = self.health.get(provider.health).rtt().unwrap_or(Duration::ZERO);
+        Duration::from_nanos(rtt.as_nanos().saturating_add(provider.service().unwrap_or_default().as_nanos()))
     }
 
     /// When an item sent there now would be answered, as far as is known.
-    pub(super) fn expected(&self, provider: &Provider) -> Duration {
-        let rtt = self.health.get(provider.health).rtt().unwrap_or(Duration::ZERO);
-        let service = provider.service().unwrap_or(Duration::ZERO);
+    ///
+    /// Each that is in flight there counts as its part of a run: beyond the slots that is how long this one waits, and
+    /// within them it is how much slower it may run, since slots share a machine. So equal providers fill alike.
+    fn expected(&self, provider: &Provider) -> Duration {
+        let service = provider.service().unwrap_or_default();
         let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
-        let ahead = (i64::from(provider.in_flight) - slots + 1).max(0);
-        let waits = Duration::from_nanos(service.as_nanos().saturating_mul(ahead) / slots);
-        Duration::from_nanos(
-            rtt.as_nanos().saturating_add(service.as_nanos()).saturating_add(waits.as_nanos()),
-        )
+        let shared = service.as_nanos().saturating_mul(i64::from(provider.in_flight)) / slots;
+        Duration::from_nanos(self.unhindered(provider).as_nanos().saturating_add(shared))
     }
 
     /// The free provider that would be quickest for an item (not `but` another).
@@ -206,12 +231,12 @@ impl Router {
         but: Option<PeerHandle>,
     ) -> Option<PeerHandle> {
         let entry = self.cache.get(map.function)?;
-        entry
-            .providers
-            .iter()
+        self.windows(cx, now, map, entry)
+            .filter(|(_, free)| *free > 0)
+            .map(|(provider, _)| provider)
             .filter(|provider| !call.excluded.contains(&provider.peer) && Some(provider.peer) != but)
-            .filter(|provider| self.windows(cx, now, map, provider).1 > 0)
-            .min_by_key(|provider| self.expected(provider))
+            // Nothing is known of the first ones yet: then the one with the fewest.
+            .min_by_key(|provider| (self.expected(provider), provider.in_flight))
             .map(|provider| provider.peer)
     }
 
@@ -256,11 +281,7 @@ impl Router {
                 let Some(entry) = self.cache.get(map.function) else {
                     return;
                 };
-                let free: u64 = entry
-                    .providers
-                    .iter()
-                    .map(|provider| u64::from(self.windows(cx, now, map, provider).1))
-                    .sum();
+                let free: u64 = self.windows(cx, now, map, entry).map(|(_, free)| u64::from(free)).sum();
                 free.min(self.sending_room(map)).saturating_sub(map.pool.len() as u64)
             }
         };

@@ -26,11 +26,11 @@ impl Router {
             .providers
             .iter()
             .filter(|provider| provider.peer != quick && provider.in_flight > slots(provider))
-            .map(|provider| (self.backlog(provider, slots(provider)), provider))
-            .max_by_key(|(backlog, _)| *backlog);
-        let Some((backlog, slow)) = slow else { return };
+            .map(|provider| (Self::works_off(provider, slots(provider)), provider))
+            .max_by_key(|(end, _)| *end);
+        let Some((end, slow)) = slow else { return };
         let slow_rtt = self.health.get(slow.health).rtt().unwrap_or(Duration::ZERO);
-        if backlog <= quick_time.as_nanos().saturating_add(slow_rtt.as_nanos()) {
+        if end <= quick_time.as_nanos().saturating_add(slow_rtt.as_nanos()) {
             return;
         }
         let most = slow.in_flight - slots(slow);
@@ -62,12 +62,14 @@ impl Router {
         }
     }
 
-    /// Nanoseconds until a provider has worked off what is in flight there.
-    pub(super) fn backlog(&self, provider: &Provider, slots: u32) -> i64 {
-        let waiting = i64::from(provider.in_flight.saturating_sub(slots));
-        let service = provider.service().map_or(i64::MAX / 4, Duration::as_nanos);
-        // The running ones are half done on average.
-        (service / 2).saturating_add(service.saturating_mul(waiting) / i64::from(slots))
+    /// Nanoseconds until a provider whose slots are full has worked off the last that waits there, at the latest.
+    ///
+    /// For how long those that run have run is not known: items that were sent together also end together, and what
+    /// waits then waits for a whole run. Fetching one back too early costs two messages, too late a run.
+    fn works_off(provider: &Provider, slots: u32) -> i64 {
+        let waiting = provider.in_flight.saturating_sub(slots).max(1);
+        let rounds = i64::from((waiting - 1) / slots) + 2;
+        provider.service().map_or(i64::MAX, |service| service.as_nanos().saturating_mul(rounds))
     }
 
     /// The quickest provider with free slots, how many, and how long an item takes there.
@@ -77,17 +79,15 @@ impl Router {
         map: &MapState,
         entry: &Entry,
     ) -> Option<(PeerHandle, u32, Duration)> {
-        entry
-            .providers
-            .iter()
-            .filter(|provider| self.windows(env.cx, env.now, map, provider).1 > 0)
-            .map(|provider| {
+        self.windows(env.cx, env.now, map, entry)
+            .filter(|(_, free)| *free > 0)
+            .map(|(provider, _)| {
                 let slots = provider.capacity.map_or(1, |capacity| capacity.slots);
                 let free = slots.saturating_sub(provider.in_flight);
-                (provider.peer, free, self.expected(provider))
+                (provider.peer, free, self.unhindered(provider))
             })
             .filter(|(_, free, _)| *free > 0)
-            .min_by_key(|(.., expected)| *expected)
+            .min_by_key(|(.., time)| *time)
     }
 
     /// No items are left to give out: free providers get copies of the items that take too long.
