@@ -108,6 +108,7 @@ async fn a_connection_that_was_idle_is_opened_again_for_the_next_call() {
     for _ in 0..3 {
         let response = node.call(request("echo", "x")).await.unwrap();
         assert_eq!(response.info.attempts, 1);
+        println!("dialled in {:?}, answered in {:?}", response.info.parts.connect, response.info.parts.total);
         // Nobody is suspected and asked for a sign of life first.
         assert_eq!(response.info.parts.dispatch, Duration::ZERO);
         assert_eq!(bytes(response).await, "x");
