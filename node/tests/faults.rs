@@ -1,4 +1,5 @@
 //! What callers see when something breaks.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 
