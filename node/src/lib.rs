@@ -1,6 +1,7 @@
 //! The node of decentralized edge FaaS: `edge-faas-core` driven by libp2p on tokio, with a function runtime behind it.
 //!
-//! [`handle::Node`] is a running node; [`runtime::Runtime`] is what runs its functions.
+//! [`handle::Node`] is a running node; [`runtime::Runtime`] is what runs its functions; [`daemon::Daemon`] is both with the
+//! HTTP API ([`mod@http`]) around them, as [`cli`] starts it from [`settings`].
 
 pub mod body;
 pub mod call;

@@ -92,6 +92,28 @@ async fn results_come_while_items_are_still_being_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_item_may_take_its_time_but_not_for_ever() {
+    let mut settings = settings();
+    settings.http.stall_timeout = Duration::from_millis(50);
+    settings.http.item_timeout = Duration::from_secs(2);
+    let node = start(settings).await;
+    deploy(&node, "echo", "echo", &[]).await;
+    provided(&node, "echo", 1).await;
+    let items = stream::unfold(0, |number| async move {
+        match number {
+            0 => {}
+            1 => tokio::time::sleep(Duration::from_millis(500)).await,
+            _ => std::future::pending().await,
+        }
+        Some((Ok::<_, io::Error>(format!("{{\"body\":\"{number}\"}}\n")), number + 1))
+    });
+    let response = streamed(&Http::of(&node), "echo", Body::wrap_stream(items)).await;
+    let (results, last) = results(response).await;
+    assert_eq!(results.len(), 2);
+    assert!(last.is_some(), "it is said why there are no more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn items_are_pulled_no_faster_than_results_are_taken() {
     let nodes = network(2).await;
     deploy(&nodes[1], "payload", "payload", &[("bytes", "64KiB")]).await;

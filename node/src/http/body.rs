@@ -11,13 +11,20 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tower_http::timeout::TimeoutBody;
 
-/// A request's body as the node takes it: it breaks off when it is larger than the limit, or when its sender stalls.
+/// A request's body as the node takes it: it breaks off when it is larger than the limit, or when nothing of it has come
+/// for as long as `patience`.
 ///
 /// # Errors
 /// 413 at once, if the request says that it is larger.
-pub(super) fn streamed(app: &App, headers: &HeaderMap, body: axum::body::Body) -> Result<Body, ApiError> {
+pub(super) fn streamed(
+    app: &App,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    patience: Duration,
+) -> Result<Body, ApiError> {
     let limit = app.settings.body_limit;
     if announced(headers).is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit, "a request"));
@@ -26,7 +33,7 @@ pub(super) fn streamed(app: &App, headers: &HeaderMap, body: axum::body::Body) -
     if body.is_end_stream() {
         return Ok(crate::body::empty());
     }
-    let patient = TimeoutBody::new(app.settings.stall_timeout, body);
+    let patient = TimeoutBody::new(patience, body);
     Ok(Bounded { body: Box::pin(patient), limit, left: limit }.boxed_unsync())
 }
 

@@ -60,7 +60,7 @@ fn read(
     let (name, rest) = raw.split_at(raw.find('/').unwrap_or(raw.len()));
     let function = FunctionName::parse(name).map_err(|error| ApiError::bad_request(error.to_string()))?;
     path::check(rest, parts.uri.query()).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let body = body::streamed(app, &parts.headers, body)?;
+    let body = body::streamed(app, &parts.headers, body, app.settings.stall_timeout)?;
     let mut headers = parts.headers;
     remove_hop_by_hop(&mut headers);
     // Who waits for `100 Continue` has had it by the time that the body is read.

@@ -1,6 +1,5 @@
 //! An item of a manycall and its result, as JSON.
 
-use super::error::ApiError;
 use super::header;
 use crate::call::{CallFailure, CallInfo, MapAnswer, MapItem, MapResult};
 use crate::openfaas::header::remove_hop_by_hop;
@@ -37,19 +36,18 @@ struct Item {
 /// Reads an item, and checks that it cannot leave its function.
 ///
 /// # Errors
-/// 400, with what is wrong.
-pub(super) fn read(text: &str) -> Result<MapItem, ApiError> {
+/// Says what is wrong.
+pub fn read(text: &str) -> Result<MapItem, String> {
     // A list would be read as an object's values in their order.
     if !text.trim_start().starts_with('{') {
-        return Err(ApiError::bad_request("an item is a JSON object, such as {\"body\": \"…\"}"));
+        return Err("an item is a JSON object, such as {\"body\": \"…\"}".to_owned());
     }
-    serde_json::from_str::<Item>(text).map_err(|error| ApiError::bad_request(error.to_string()))?.read()
+    serde_json::from_str::<Item>(text).map_err(|error| error.to_string())?.read()
 }
 
 impl Item {
-    fn read(self) -> Result<MapItem, ApiError> {
-        let invalid =
-            |what: &str, error: &dyn std::fmt::Display| ApiError::bad_request(format!("{what}: {error}"));
+    fn read(self) -> Result<MapItem, String> {
+        let invalid = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
         let method = match self.http_method {
             None => Method::POST,
             Some(text) => text
@@ -79,7 +77,7 @@ impl Item {
         let body = match (self.body, self.body_base64) {
             (None, None) => Bytes::new(),
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_request("an item has either `body` or `body_base64`, not both"));
+                return Err("an item has either `body` or `body_base64`, not both".to_owned());
             }
             (None, Some(text)) => {
                 STANDARD.decode(text).map_err(|error| invalid("body_base64", &error))?.into()
@@ -230,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<MapItem, String> {
-        super::read(text).map_err(|error| error.to_string())
+        super::read(text)
     }
 
     #[test]

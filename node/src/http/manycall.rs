@@ -103,14 +103,14 @@ fn items(
     body: Body,
 ) -> Result<BoxStream<'static, Result<MapItem, BodyError>>, ApiError> {
     let limit = app.settings.item_limit;
-    let body = body::streamed(app, headers, body)?;
+    let body = body::streamed(app, headers, body, app.settings.item_timeout)?;
     let bytes = BodyDataStream::new(body).map_err(io::Error::other);
     let lines = FramedRead::new(StreamReader::new(bytes), LinesCodec::new_with_max_length(limit));
     let items = lines.enumerate().filter_map(move |(number, line)| async move {
         let wrong = |error: String| BodyError::Source(format!("line {}: {error}", number + 1).into());
         match line {
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(item::read(&line).map_err(|error| wrong(error.to_string()))),
+            Ok(line) => Some(item::read(&line).map_err(wrong)),
             Err(LinesCodecError::MaxLineLengthExceeded) => {
                 Some(Err(wrong(format!("it is longer than the {limit} bytes that an item may have"))))
             }

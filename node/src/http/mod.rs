@@ -17,7 +17,7 @@ mod thesis;
 mod view;
 
 pub use header::{ATTEMPTS, HOPS, IDEMPOTENT, ITEMS, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT};
-pub use item::ItemResult;
+pub use item::{ItemResult, read as read_item};
 pub use server::{ServeError, Server};
 pub use settings::Settings;
 pub use view::{Peer, Peers, Provider, Providers};

@@ -14,6 +14,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long the next bytes of a request's body may take.
     pub stall_timeout: Duration,
+    /// How long the next item of a streamed manycall may take.
+    pub item_timeout: Duration,
     /// Bytes of a request's body.
     pub body_limit: u64,
     /// Bytes of a body that is read whole before it is looked at: deployments, secrets, the items of a manycall
@@ -32,6 +34,7 @@ impl Default for Settings {
             connections: 10_000,
             head_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            item_timeout: Duration::from_secs(600),
             body_limit: 4 << 30,
             json_limit: 64 << 20,
             item_limit: 16 << 20,

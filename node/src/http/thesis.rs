@@ -27,7 +27,7 @@ pub(super) async fn anycall(
     let text = body::whole(&app, body).await?;
     let text =
         std::str::from_utf8(&text).map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
-    let item = item::read(text)?;
+    let item = item::read(text).map_err(ApiError::bad_request)?;
     let mut headers = item.headers;
     // The envelope's marks are the call's; the rest of its headers describe the envelope.
     for name in Marks::NAMES {

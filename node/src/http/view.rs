@@ -9,9 +9,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The text format that Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How long the runtime may take to list its functions for `/metrics`.
+const LIST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answer of `/api/v1/peers`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -106,8 +110,9 @@ pub(super) async fn healthz(State(app): State<App>) -> Response {
 
 /// All counts, as Prometheus reads them.
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
-    // A runtime that is down leaves only this one count out.
-    app.metrics.hosted(&app.runtime.list(None).await.unwrap_or_default());
+    // A runtime that is down leaves only this one count out, and holds the others up no longer than a scrape can wait.
+    let listed = tokio::time::timeout(LIST_PATIENCE, app.runtime.list(None)).await;
+    app.metrics.hosted(&listed.ok().and_then(Result::ok).unwrap_or_default());
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &app.registry.lock())
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;

@@ -159,6 +159,8 @@ keys! {
         "For a request's head, and for a connection's next request.";
     plain "http.stall_timeout" => http.stall_timeout,
         "For the next bytes of a request's body.";
+    plain "http.item_timeout" => http.item_timeout,
+        "For the next item of a streamed manycall.";
     size "http.json_limit" => http.json_limit,
         "A body that is read whole: deployments, secrets, a manycall's list of items.";
     size "http.item_limit" => http.item_limit,
