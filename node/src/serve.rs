@@ -11,7 +11,9 @@ use crate::protocol::{
     MessageError, ProbeMessage, ProbeReplyMessage, Reader, TimingMessage, Writer, decode_headers,
     encode_headers,
 };
-use crate::runtime::{ExecuteRequest, ExecuteResponse, RuntimeFailure, RuntimeFailureReason, StartGate};
+use crate::runtime::{
+    DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, RuntimeFailure, RuntimeFailureReason, StartGate,
+};
 use bytes::Bytes;
 use edge_faas_core::context::Timing;
 use edge_faas_core::io::{AttemptFailure, Started};
@@ -272,7 +274,8 @@ type Execution = Pin<Box<dyn Future<Output = Result<ExecuteResponse, RuntimeFail
 struct Serving {
     execution: Execution,
     gate: StartGate,
-    deadline: Instant,
+    /// When it is given up here: after the entry, which says that it was the time, and after the runtime.
+    give_up: Instant,
 }
 
 /// How a call ended before its answer began.
@@ -305,7 +308,7 @@ impl Serving {
         };
         let runtime = driver.runtime.clone();
         let execution = Box::pin(async move { runtime.execute(request).await });
-        Ok(Serving { execution, gate, deadline })
+        Ok(Serving { execution, gate, give_up: deadline + 2 * DEADLINE_GRACE })
     }
 
     async fn run(
@@ -396,7 +399,7 @@ impl Serving {
             let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(ACCEPT_AFTER)));
             while timer.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
-                if now >= self.deadline {
+                if now >= self.give_up {
                     return Poll::Ready(Verdict::Late);
                 }
                 if !told || upload.received > told_bytes {
@@ -404,7 +407,7 @@ impl Serving {
                     told = true;
                     told_bytes = upload.received;
                 }
-                let rest = self.deadline - now;
+                let rest = self.give_up - now;
                 let next = if upload.complete { rest } else { ALIVE_EVERY.min(rest) };
                 timer.as_mut().reset(tokio::time::Instant::now() + next);
             }
