@@ -274,8 +274,7 @@ type Execution = Pin<Box<dyn Future<Output = Result<ExecuteResponse, RuntimeFail
 struct Serving {
     execution: Execution,
     gate: StartGate,
-    /// When it is given up here: after the entry, which says that it was the time, and after the runtime.
-    give_up: Instant,
+    deadline: Instant,
 }
 
 /// How a call ended before its answer began.
@@ -308,7 +307,7 @@ impl Serving {
         };
         let runtime = driver.runtime.clone();
         let execution = Box::pin(async move { runtime.execute(request).await });
-        Ok(Serving { execution, gate, give_up: deadline + 2 * DEADLINE_GRACE })
+        Ok(Serving { execution, gate, deadline: deadline + DEADLINE_GRACE })
     }
 
     async fn run(
@@ -399,7 +398,7 @@ impl Serving {
             let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(ACCEPT_AFTER)));
             while timer.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
-                if now >= self.give_up {
+                if now >= self.deadline {
                     return Poll::Ready(Verdict::Late);
                 }
                 if !told || upload.received > told_bytes {
@@ -407,7 +406,7 @@ impl Serving {
                     told = true;
                     told_bytes = upload.received;
                 }
-                let rest = self.give_up - now;
+                let rest = self.deadline - now;
                 let next = if upload.complete { rest } else { ALIVE_EVERY.min(rest) };
                 timer.as_mut().reset(tokio::time::Instant::now() + next);
             }
