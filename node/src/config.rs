@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Where the identity and what must survive a restart lie; `None`: nothing survives (tests, experiments).
     pub state_dir: Option<PathBuf>,
@@ -122,18 +122,6 @@ impl Config {
             return Err("timeouts.call and timeouts.call_max must be above zero".to_owned());
         }
         Ok(())
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            state_dir: None,
-            network: Network::default(),
-            limits: Limits::default(),
-            timeouts: Timeouts::default(),
-            core: context::Config::default(),
-        }
     }
 }
 

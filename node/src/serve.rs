@@ -11,7 +11,9 @@ use crate::protocol::{
     MessageError, ProbeMessage, ProbeReplyMessage, Reader, TimingMessage, Writer, decode_headers,
     encode_headers,
 };
-use crate::runtime::{ExecuteRequest, ExecuteResponse, RuntimeFailure, RuntimeFailureReason, StartGate};
+use crate::runtime::{
+    DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, RuntimeFailure, RuntimeFailureReason, StartGate,
+};
 use bytes::Bytes;
 use edge_faas_core::context::Timing;
 use edge_faas_core::io::{AttemptFailure, Started};
@@ -305,7 +307,7 @@ impl Serving {
         };
         let runtime = driver.runtime.clone();
         let execution = Box::pin(async move { runtime.execute(request).await });
-        Ok(Serving { execution, gate, deadline })
+        Ok(Serving { execution, gate, deadline: deadline + DEADLINE_GRACE })
     }
 
     async fn run(

@@ -1,4 +1,5 @@
 //! Large bodies stream both ways, with back-pressure and without being held.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Calls between nodes, over each transport.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The decoders of the call protocol, over seeded and over damaged bytes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 #[path = "../../fuzz/bodies/call_frames.rs"]
 mod body;

@@ -1,4 +1,5 @@
 //! What callers see when something breaks.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 
@@ -90,6 +91,30 @@ async fn a_function_that_was_removed_is_not_found_there_and_forgotten() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("it is still announced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_idle_is_opened_again_for_the_next_call() {
+    log();
+    let hasty = || {
+        let mut config = config(Wire::Tcp);
+        config.timeouts.idle = Duration::from_millis(200);
+        config.timeouts.idle_stream = Duration::from_millis(200);
+        config
+    };
+    let members = network_of(hasty, 2, |i| if i == 1 { vec!["echo"] } else { vec![] }).await;
+    let node = &members[0].node;
+    provided(node, "echo", 1).await;
+    for _ in 0..3 {
+        let response = node.call(request("echo", "x")).await.unwrap();
+        assert_eq!(response.info.attempts, 1);
+        println!("dialled in {:?}, answered in {:?}", response.info.parts.connect, response.info.parts.total);
+        // Nobody is suspected and asked for a sign of life first.
+        assert_eq!(response.info.parts.dispatch, Duration::ZERO);
+        assert_eq!(bytes(response).await, "x");
+        let idle = || node.peers().iter().all(|peer| !peer.connected);
+        until("the connection is closed", Duration::from_secs(10), idle).await;
+    }
 }
 
 /// A node in a thread of its own, which a test can stop as a stopped process is: everything in it stands still.

@@ -1,4 +1,5 @@
 //! Thousands of calls at once, on one connection.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

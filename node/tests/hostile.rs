@@ -1,4 +1,5 @@
 //! Peers that do not keep to the protocol, on purpose: each gets a refusal, and the node goes on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

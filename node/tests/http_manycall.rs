@@ -134,16 +134,19 @@ async fn items_are_pulled_no_faster_than_results_are_taken() {
     };
     tokio::time::timeout(PATIENCE, waits).await.expect("the manycall waits for its reader");
     assert!(before < 10_000, "{before} items ran for a reader that took none");
-    // Who goes away ends it.
+    // Who goes away ends it: what is in buffers on the way is still answered, and no more.
     drop(response);
-    until("the manycall ends", || async {
-        nodes[1].runtime.capacity("payload").is_some_and(|it| it.running + it.queued == 0)
-            && nodes[0].node.info().open_calls == 0
-    })
-    .await;
-    let after = runs(&nodes[1], "payload").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(runs(&nodes[1], "payload").await, after);
+    let ends = async {
+        loop {
+            let now = runs(&nodes[1], "payload").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if runs(&nodes[1], "payload").await == now {
+                break now;
+            }
+        }
+    };
+    let after = tokio::time::timeout(PATIENCE, ends).await.expect("the manycall ends");
+    assert!(after < 15_000, "{after} items ran for a reader that is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +207,8 @@ async fn a_manycall_may_choose_its_policy() {
     provided(&nodes[0], "echo", 2).await;
     let http = Http::of(&nodes[0]);
     let path = "/api/v1/functions/echo/executions/manycall";
-    for policy in ["static", "late-binding", "backup"] {
+    // Several times: copies of stragglers are made when the machine has its moments.
+    for policy in ["static", "late-binding", "backup", "backup", "backup", "backup"] {
         let items = json!({ "items": vec![json!({ "body": "x" }); 40] });
         let answer = http.post(path).header("x-edge-faas-policy", policy).json(&items).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{policy}");

@@ -1,5 +1,6 @@
 //! Stock `libp2p::kad` swarms and our nodes in one network, over TCP, noise and yamux: each finds the other's provider
 //! records and values.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

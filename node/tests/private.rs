@@ -1,4 +1,5 @@
 //! Private networks: a pre-shared key, and a list of peers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

@@ -58,8 +58,10 @@ async fn defect_2_a_function_may_take_longer_than_ten_seconds() {
     assert_eq!(answer.status(), 200);
     assert_eq!(header(&answer, "x-edge-faas-attempts"), Some("1"));
     // How long is the call's own choice.
-    let answer = http.post("/function/sleep").header("x-edge-faas-timeout", "200ms").send().await.unwrap();
-    assert_eq!(answer.status(), 504);
+    for _ in 0..10 {
+        let answer = http.post("/function/sleep").header("x-edge-faas-timeout", "50ms").send().await.unwrap();
+        assert_eq!(answer.status(), 504);
+    }
     assert_eq!(http.post("/function/sleep?duration=1ms").send().await.unwrap().status(), 200);
 }
 

@@ -163,7 +163,8 @@ impl Known {
         let mut said: SmallVec<[Multiaddr; 2]> = SmallVec::new();
         for address in addresses.iter().filter_map(|address| dialable(address, &self.id)) {
             // From another machine, its loopback address is ours.
-            if !(self.remote && is_loopback(&address)) && !said.contains(&address) {
+            let ours = self.remote && is_loopback(&address);
+            if !ours && !said.contains(&address) {
                 said.push(address);
             }
         }

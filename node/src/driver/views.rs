@@ -59,14 +59,17 @@ impl Driver {
         });
     }
 
-    /// The last connection to a peer is gone.
-    pub(crate) fn disconnected(self: &Arc<Self>, peer: PeerId) {
+    /// The last connection to a peer is gone; `broke`: with calls on it. One that nobody used was closed for that, and
+    /// says nothing against the peer.
+    pub(crate) fn disconnected(self: &Arc<Self>, peer: PeerId, broke: bool) {
         self.with(|state| {
             if let Some(handle) = state.peers.find(&peer) {
                 if let Some(known) = state.peers.get_mut(handle) {
                     known.connected = false;
                 }
-                state.input(self, Input::Disconnected { peer: handle });
+                if broke {
+                    state.input(self, Input::Disconnected { peer: handle });
+                }
             }
         });
     }

@@ -94,7 +94,8 @@ pub(crate) async fn run(
 ) -> Result<CallResponse, CallFailure> {
     let driver = open.driver.clone();
     let mut running: Vec<Running> = Vec::new();
-    let mut answered: Option<Answer> = None;
+    // In the order in which they came. There may be several: the loser of a race may answer before it is cancelled.
+    let mut answers: Vec<Answer> = Vec::new();
     let mut stamps = Stamps::new(arrived);
     // What the last provider that failed said of it.
     let mut complaint = String::new();
@@ -114,7 +115,7 @@ pub(crate) async fn run(
                     } else {
                         // Dropping it tells the core and, by a broken stream, the provider.
                         running.retain(|running| running.id != attempt);
-                        answered = answered.take().filter(|answer| answer.attempt != attempt);
+                        answers.retain(|answer| answer.attempt != attempt);
                     }
                     continue;
                 }
@@ -122,7 +123,7 @@ pub(crate) async fn run(
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {}
             }
-            if answered.as_ref().is_some_and(Answer::is_streaming) {
+            if answers.first().is_some_and(Answer::is_streaming) {
                 return Poll::Ready(None);
             }
             let mut progress = false;
@@ -134,7 +135,7 @@ pub(crate) async fn run(
                         progress = true;
                         drop(running.swap_remove(at));
                         match end {
-                            AttemptEnd::Answered(answer) => answered = Some(*answer),
+                            AttemptEnd::Answered(answer) => answers.push(*answer),
                             AttemptEnd::Failed(said) if !said.is_empty() => complaint = said,
                             AttemptEnd::Failed(_) => {}
                         }
@@ -150,7 +151,9 @@ pub(crate) async fn run(
     if end.is_some() {
         open.ended();
     }
-    match (end, answered) {
+    let winner = end.as_ref().and_then(|report| report.winner);
+    let chosen = answers.iter().position(|answer| winner.is_none_or(|winner| answer.attempt == winner));
+    match (end, chosen.map(|at| answers.swap_remove(at))) {
         (Some(report), Some(answer))
             if matches!(report.outcome, CallOutcome::Ok | CallOutcome::FunctionError) =>
         {

@@ -6,8 +6,8 @@ use futures::channel::{mpsc, oneshot};
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -79,7 +79,9 @@ pub(crate) struct Links(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    peers: Mutex<FxHashMap<PeerId, Peer>>,
+    // Not Fx: strangers choose their ids.
+    peers: Mutex<HashMap<PeerId, Peer>>,
+    broken: Mutex<HashSet<PeerId>>,
     dials: mpsc::UnboundedSender<PeerId>,
     max_streams: usize,
     max_head: usize,
@@ -90,7 +92,8 @@ impl Links {
     /// [`Links::dial_failed`].
     pub(crate) fn new(max_streams: usize, max_head: usize) -> (Self, mpsc::UnboundedReceiver<PeerId>) {
         let (dials, receiver) = mpsc::unbounded();
-        let shared = Shared { peers: Mutex::default(), dials, max_streams, max_head };
+        let shared =
+            Shared { peers: Mutex::default(), broken: Mutex::default(), dials, max_streams, max_head };
         (Links(Arc::new(shared)), receiver)
     }
 
@@ -107,11 +110,21 @@ impl Links {
     pub(super) fn closed(&self, peer: PeerId, link: ConnectionId) {
         let mut peers = self.0.peers.lock();
         let Some(entry) = peers.get_mut(&peer) else { return };
+        let in_use = |entry: &Peer| -> usize {
+            let live: usize = entry.links.iter().map(|link| link.streams.load(Ordering::Acquire)).sum();
+            live.saturating_sub(entry.idle.len())
+        };
+        let busy = in_use(entry) > 0;
         entry.links.retain(|other| other.id != link);
         let (gone, idle) = std::mem::take(&mut entry.idle).into_iter().partition(|idle| idle.link == link);
         entry.idle = idle;
-        if entry.links.is_empty() && !entry.dialling {
-            peers.remove(&peer);
+        if entry.links.is_empty() {
+            if busy {
+                self.0.broken.lock().insert(peer);
+            }
+            if !entry.dialling {
+                peers.remove(&peer);
+            }
         }
         drop(peers);
         // Streams wake others when they are dropped.
@@ -130,6 +143,12 @@ impl Links {
         if !connected {
             peers.remove(&peer);
         }
+    }
+
+    /// True, once, if the last connection to a peer ended with calls on it: it broke. Else it was idle, and the peer may
+    /// well live.
+    pub(crate) fn take_broken(&self, peer: &PeerId) -> bool {
+        self.0.broken.lock().remove(peer)
     }
 
     /// True while there is a connection.

@@ -18,8 +18,9 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often waiting streams are looked through.
-const REAP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often waiting streams are looked through: every half of what they may wait, within these bounds.
+const REAP_MIN: Duration = Duration::from_millis(100);
+const REAP_MAX: Duration = Duration::from_secs(5);
 
 /// A swarm that listens.
 pub(crate) struct Listening {
@@ -77,12 +78,13 @@ pub(crate) async fn start(
 
 /// Runs the swarm until the node ends.
 pub(crate) async fn run(mut listening: Listening, driver: Arc<Driver>) {
-    let mut reap = tokio::time::interval(REAP_INTERVAL);
+    let age = driver.config.timeouts.idle_stream;
+    let mut reap = tokio::time::interval((age / 2).clamp(REAP_MIN, REAP_MAX));
     loop {
         tokio::select! {
             event = listening.swarm.select_next_some() => listening.on_event(&driver, event),
             Some(peer) = listening.dials.next() => listening.dial(&driver, peer),
-            _ = reap.tick() => driver.links.reap(driver.config.timeouts.idle_stream),
+            _ = reap.tick() => driver.links.reap(age),
             () = driver.stop.cancelled() => return,
         }
     }
@@ -130,7 +132,7 @@ impl Listening {
                     None | Some(ConnectionError::KeepAliveTimeout) => {}
                     Some(error) => tracing::debug!(peer = %peer_id, %error, "a connection broke"),
                 }
-                driver.disconnected(peer_id);
+                driver.disconnected(peer_id, driver.links.take_broken(&peer_id));
                 driver.metrics.connections.set(count(self.swarm.connected_peers().count()));
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {

@@ -22,9 +22,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long a runtime goes on after a call's deadline. The call's entry gives up first then, and says that it was the
-/// time; what the runtime says is for an entry that does not.
-const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+/// How long a provider and its runtime go on after a call's deadline. The call's entry gives up first then, and says that
+/// it was the time; what the provider says is for an entry that does not.
+pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
 /// The functions that a runtime hosts, by name.
 pub type HostedFunctions = Arc<BTreeMap<String, Hosted>>;

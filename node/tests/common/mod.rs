@@ -1,6 +1,7 @@
 //! A runtime for tests, and networks of nodes on this machine.
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use bytes::Bytes;
 use edge_faas_core::context::{Capacity, Timing};
