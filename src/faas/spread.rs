@@ -24,6 +24,10 @@ const STATIC_BATCH: u64 = 1_024;
 /// too early. These few keep a link busy while the next ones are fetched.
 const MAX_UNSENT: u64 = 256;
 
+/// A run of a function none of whose runs has ended yet: long enough that items go to who has few of them, and not to
+/// who is a millisecond nearer.
+const UNMEASURED: Duration = Duration::from_secs(1);
+
 /// How many items may be in flight at a provider: its slots, and as many more as are worked off there during one
 /// round trip, but no more than `most` and none that it would refuse. One before it has said how full it is.
 fn window(provider: &Provider, rtt: Option<Duration>, most: u32) -> u32 {
@@ -170,8 +174,8 @@ impl Router {
 
     /// The providers that may get an item, room aside, each with what is free of its window.
     ///
-    /// While one of them has not said yet how full it is, nobody gets more than its share of what is left: else the
-    /// first to answer would get all of a short manycall.
+    /// While one of them has not said yet how full it is, or others are looked for, nobody gets more than its share of
+    /// what is left: else the first to answer would get all of a short manycall.
     pub(super) fn windows<'e>(
         &'e self,
         cx: &'e Context<'_>,
@@ -180,7 +184,9 @@ impl Router {
         entry: &'e Entry,
     ) -> impl Iterator<Item = (&'e Provider, u32)> {
         let fit = move |provider: &&Provider| self.fit(cx, now, map, provider);
-        let (mut count, mut unknown) = (0, false);
+        // One that is still looked for is counted as one more.
+        let mut unknown = entry.lookup.is_some();
+        let mut count = u64::from(unknown);
         if map.items.is_some() {
             for provider in entry.providers.iter().filter(fit) {
                 count += 1;
@@ -190,7 +196,7 @@ impl Router {
         let share = match map.items {
             Some(items) if unknown => {
                 let left = items.saturating_sub(map.received).saturating_add(map.open);
-                u32::try_from(left.div_ceil(count)).unwrap_or(u32::MAX)
+                u32::try_from(left.div_ceil(count.max(1))).unwrap_or(u32::MAX)
             }
             _ => u32::MAX,
         };
@@ -214,11 +220,13 @@ impl Router {
     ///
     /// Each that is in flight there counts as its part of a run: beyond the slots that is how long this one waits, and
     /// within them it is how much slower it may run, since slots share a machine. So equal providers fill alike.
-    fn expected(&self, provider: &Provider) -> Duration {
-        let service = provider.service().unwrap_or_default();
+    /// Where no run has ended yet it is taken to be as long as those elsewhere, `typical`.
+    fn expected(&self, provider: &Provider, typical: Duration) -> Duration {
+        let rtt = self.health.get(provider.health).rtt().unwrap_or_default();
+        let service = provider.service().unwrap_or(typical).as_nanos();
         let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
-        let shared = service.as_nanos().saturating_mul(i64::from(provider.in_flight)) / slots;
-        Duration::from_nanos(self.unhindered(provider).as_nanos().saturating_add(shared))
+        let shared = service.saturating_mul(i64::from(provider.in_flight)) / slots;
+        Duration::from_nanos(rtt.as_nanos().saturating_add(service).saturating_add(shared))
     }
 
     /// The free provider that would be quickest for an item (not `but` another).
@@ -231,12 +239,13 @@ impl Router {
         but: Option<PeerHandle>,
     ) -> Option<PeerHandle> {
         let entry = self.cache.get(map.function)?;
+        let services = entry.providers.iter().filter_map(Provider::service);
+        let typical = services.max().unwrap_or(UNMEASURED);
         self.windows(cx, now, map, entry)
             .filter(|(_, free)| *free > 0)
             .map(|(provider, _)| provider)
             .filter(|provider| !call.excluded.contains(&provider.peer) && Some(provider.peer) != but)
-            // Nothing is known of the first ones yet: then the one with the fewest.
-            .min_by_key(|provider| (self.expected(provider), provider.in_flight))
+            .min_by_key(|provider| self.expected(provider, typical))
             .map(|provider| provider.peer)
     }
 

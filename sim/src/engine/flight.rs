@@ -92,6 +92,8 @@ pub(crate) struct Flight {
     pub(crate) timing: Timing,
     /// The job is in the provider's runtime.
     running: bool,
+    /// Its entry asked for it back before it had come.
+    wanted_back: bool,
     /// The body that is on its way, and which way.
     body: Option<(FlowId, Step)>,
     /// True once the entry has heard the end.
@@ -171,6 +173,7 @@ impl Engine<'_> {
             status: 0,
             timing: Timing::default(),
             running: false,
+            wanted_back: false,
             body: None,
             told: false,
         };
@@ -550,7 +553,11 @@ impl Engine<'_> {
             Submit::Down => self.refused(id, AttemptFailure::Runtime),
             Submit::Started | Submit::Queued => {
                 flight.running = true;
+                let wanted_back = flight.wanted_back;
                 self.note(id, Step::Accepted);
+                if wanted_back {
+                    self.reclaimed_at_provider(id);
+                }
             }
         }
         self.set_runtime(number);
@@ -671,7 +678,13 @@ impl Engine<'_> {
 
     /// A call is wanted back: given only if it still waits.
     fn reclaimed_at_provider(&mut self, id: FlightId) {
-        let Some(flight) = self.flight(id).filter(|flight| flight.running) else { return };
+        let Some(flight) = self.flight_mut(id) else { return };
+        if !flight.running {
+            // A stream keeps the order: one that has not come yet is asked for when it is there.
+            flight.wanted_back = true;
+            return;
+        }
+        let Some(flight) = self.flight(id) else { return };
         let number = self.population.number(flight.provider);
         let runtime = self.machines[number as usize].runtime.as_ref();
         if runtime.is_some_and(|runtime| runtime.executor.is_queued(id.to_bits())) {
