@@ -111,15 +111,7 @@ impl State {
     pub(super) fn input(&mut self, driver: &Arc<Driver>, input: Input) {
         self.reply = None;
         let now = driver.now();
-        let State { peer, core, draws, identity, out, peers, functions, .. } = self;
-        let mut cx = Context {
-            identity: *identity,
-            config: core,
-            peers: &peers.keys,
-            functions: &functions.table,
-            draws,
-            out,
-        };
+        let (peer, mut cx) = self.lend();
         peer.handle(&mut cx, now, input);
         while let Some(output) = self.next_output() {
             self.carry_out(driver, output);
@@ -127,8 +119,14 @@ impl State {
     }
 
     fn next_output(&mut self) -> Option<Output> {
+        let (peer, mut cx) = self.lend();
+        peer.poll(&mut cx)
+    }
+
+    /// The state machine, and the context that it is lent.
+    fn lend(&mut self) -> (&mut Peer, Context<'_>) {
         let State { peer, core, draws, identity, out, peers, functions, .. } = self;
-        let mut cx = Context {
+        let cx = Context {
             identity: *identity,
             config: core,
             peers: &peers.keys,
@@ -136,7 +134,7 @@ impl State {
             draws,
             out,
         };
-        peer.poll(&mut cx)
+        (peer, cx)
     }
 
     /// True if the next deadline is before the one that is waited for.
