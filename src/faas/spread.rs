@@ -196,7 +196,7 @@ impl Router {
         let share = match map.items {
             Some(items) if unknown => {
                 let left = items.saturating_sub(map.received).saturating_add(map.open);
-                u32::try_from(left.div_ceil(count.max(1))).unwrap_or(u32::MAX)
+                u32::try_from(left.div_ceil(count)).unwrap_or(u32::MAX)
             }
             _ => u32::MAX,
         };
@@ -210,10 +210,15 @@ impl Router {
         )
     }
 
-    /// How long an item takes there that finds a free slot.
-    pub(super) fn unhindered(&self, provider: &Provider) -> Duration {
-        let rtt = self.health.get(provider.health).rtt().unwrap_or(Duration::ZERO);
-        Duration::from_nanos(rtt.as_nanos().saturating_add(provider.service().unwrap_or_default().as_nanos()))
+    /// How long an item takes there that finds a free slot, where one run takes `service`.
+    fn unhindered(&self, provider: &Provider, service: Duration) -> Duration {
+        let rtt = self.health.get(provider.health).rtt().unwrap_or_default();
+        Duration::from_nanos(rtt.as_nanos().saturating_add(service.as_nanos()))
+    }
+
+    /// The same by what has been measured there.
+    pub(super) fn measured(&self, provider: &Provider) -> Duration {
+        self.unhindered(provider, provider.service().unwrap_or_default())
     }
 
     /// When an item sent there now would be answered, as far as is known.
@@ -222,11 +227,10 @@ impl Router {
     /// within them it is how much slower it may run, since slots share a machine. So equal providers fill alike.
     /// Where no run has ended yet it is taken to be as long as those elsewhere, `typical`.
     fn expected(&self, provider: &Provider, typical: Duration) -> Duration {
-        let rtt = self.health.get(provider.health).rtt().unwrap_or_default();
-        let service = provider.service().unwrap_or(typical).as_nanos();
+        let service = provider.service().unwrap_or(typical);
         let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
-        let shared = service.saturating_mul(i64::from(provider.in_flight)) / slots;
-        Duration::from_nanos(rtt.as_nanos().saturating_add(service).saturating_add(shared))
+        let shared = service.as_nanos().saturating_mul(i64::from(provider.in_flight)) / slots;
+        Duration::from_nanos(self.unhindered(provider, service).as_nanos().saturating_add(shared))
     }
 
     /// The free provider that would be quickest for an item (not `but` another).

@@ -84,7 +84,7 @@ impl Router {
             .map(|(provider, _)| {
                 let slots = provider.capacity.map_or(1, |capacity| capacity.slots);
                 let free = slots.saturating_sub(provider.in_flight);
-                (provider.peer, free, self.unhindered(provider))
+                (provider.peer, free, self.measured(provider))
             })
             .filter(|(_, free, _)| *free > 0)
             .min_by_key(|(.., time)| *time)

@@ -684,8 +684,8 @@ impl Engine<'_> {
             flight.wanted_back = true;
             return;
         }
-        let Some(flight) = self.flight(id) else { return };
-        let number = self.population.number(flight.provider);
+        let provider = flight.provider;
+        let number = self.population.number(provider);
         let runtime = self.machines[number as usize].runtime.as_ref();
         if runtime.is_some_and(|runtime| runtime.executor.is_queued(id.to_bits())) {
             self.cancelled_at_provider(id);
