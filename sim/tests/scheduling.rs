@@ -18,9 +18,15 @@ fn mixed(policy: &str, round_trip: &str) -> Vec<Call> {
             format!("[[node_class]]\nname = \"speed-{speed}\"\ncount = 1\ncores = 1\nspeed = {speed}\nregion = \"workers\"\n")
         })
         .collect();
+    let free = "[faas]\nforward_cpu = \"0s\"\nmessage_cpu = \"0s\"\n";
+    manycall(&format!("{free}{classes}"), round_trip, 1, ITEMS, policy)
+}
+
+/// A manycall of items of 1 s over the nodes in the region `workers`, with `slots` each; it enters elsewhere.
+fn manycall(parts: &str, round_trip: &str, slots: u32, items: u64, policy: &str) -> Vec<Call> {
     let calls = run(&format!(
         r#"
-name = "mixed"
+name = "manycall"
 seed = 1
 
 [network]
@@ -28,11 +34,7 @@ nodes = 8
 start = "converged"
 latency = "{round_trip}"
 
-[faas]
-forward_cpu = "0s"
-message_cpu = "0s"
-
-{classes}
+{parts}
 [[node_class]]
 name = "entry"
 count = 1
@@ -45,7 +47,7 @@ name = "others"
 name = "task"
 providers = {{ region = "workers" }}
 service_time = "1s"
-concurrency = 1
+concurrency = {slots}
 queue = 1000
 idempotent = true
 timeout = "1d"
@@ -53,11 +55,11 @@ timeout = "1d"
 [[phase]]
 name = "map"
 duration = "1min"
-manycall = {{ items = {ITEMS}, every = "1min", policy = "{policy}", entry = {{ region = "entry" }} }}
+manycall = {{ items = {items}, every = "1min", policy = "{policy}", entry = {{ region = "entry" }} }}
 "#
     ))
     .calls();
-    assert_eq!(check_items(&calls, ITEMS), 1);
+    assert_eq!(check_items(&calls, items), 1);
     assert!(calls.iter().all(|call| call.outcome == Outcome::Ok));
     calls
 }
@@ -92,51 +94,10 @@ fn late_binding_is_near_the_best_assignment() {
     }
 }
 
-/// A manycall of items of 1 s that compute, over four equal providers of 50 slots and two cores each, at 20 ms.
+/// A manycall of items that compute, over four equal providers of 50 slots and two cores each, at 20 ms.
 fn equal(policy: &str, items: u64) -> Vec<Call> {
-    let calls = run(&format!(
-        r#"
-name = "equal"
-seed = 1
-
-[network]
-nodes = 8
-start = "converged"
-latency = "20ms"
-
-[[node_class]]
-name = "worker"
-count = 4
-cores = 2
-region = "workers"
-
-[[node_class]]
-name = "entry"
-count = 1
-region = "entry"
-
-[[node_class]]
-name = "others"
-
-[[function]]
-name = "task"
-providers = {{ region = "workers" }}
-service_time = "1s"
-concurrency = 50
-queue = 1000
-idempotent = true
-timeout = "1d"
-
-[[phase]]
-name = "map"
-duration = "1min"
-manycall = {{ items = {items}, every = "1min", policy = "{policy}", entry = {{ region = "entry" }} }}
-"#
-    ))
-    .calls();
-    assert_eq!(check_items(&calls, items), 1);
-    assert!(calls.iter().all(|call| call.outcome == Outcome::Ok));
-    calls
+    let workers = "[[node_class]]\nname = \"worker\"\ncount = 4\ncores = 2\nregion = \"workers\"\n";
+    manycall(workers, "20ms", 50, items, policy)
 }
 
 #[test]
