@@ -10,8 +10,12 @@ use daemons::*;
 use edge_faas_node::daemon::Daemon;
 use edge_faas_node::settings::{RuntimeKind, Settings};
 use futures::future;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// A node with a gateway behind it.
 fn with_gateway(mut settings: Settings, gateway: &Gateway) -> Settings {
@@ -25,6 +29,20 @@ fn crash(daemon: Daemon) {
     drop(daemon);
 }
 
+/// Waits until nobody answers there: a node that was dropped in this process ends a little later.
+async fn gone(addresses: &[Multiaddr]) {
+    let ports = addresses.iter().flat_map(Multiaddr::iter).filter_map(|part| match part {
+        Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    for port in ports {
+        until("a crashed node listens no more", || async {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err()
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_1_a_provider_that_cannot_be_reached_holds_nobody_up() {
     let mut nodes = network(4).await;
@@ -33,8 +51,12 @@ async fn defect_1_a_provider_that_cannot_be_reached_holds_nobody_up() {
     deploy(&nodes[3], "lost", "echo", &[]).await;
     provided(&nodes[0], "lost", 2).await;
     provided(&nodes[0], "echo", 1).await;
-    crash(nodes.pop().unwrap());
-    crash(nodes.pop().unwrap());
+    for _ in 0..2 {
+        let node = nodes.pop().unwrap();
+        let addresses = node.node.info().listening;
+        crash(node);
+        gone(&addresses).await;
+    }
     let http = Http::of(&nodes[0]);
     let lost = http.post("/function/lost").header("x-edge-faas-timeout", "10s").send();
     let lost = tokio::spawn(lost);

@@ -49,6 +49,18 @@ pub enum ReadError {
         /// What is wrong and what would be right.
         why: String,
     },
+    /// A row belongs to another run.
+    #[error("{table}:{line}: run: `{found}`, the folder's run is `{run}`: files of different runs are mixed")]
+    Mixed {
+        /// The file.
+        table: Table,
+        /// The line the row starts in.
+        line: u64,
+        /// The run that the row names, its first characters.
+        found: String,
+        /// The run it should be of.
+        run: String,
+    },
     /// The file ends within a row.
     #[error("{table}:{line}: the file ends within this row: it was cut off; copy it whole or write it again")]
     Truncated {
@@ -119,6 +131,8 @@ pub struct Reader<R> {
     /// The row after `current`, so that the last one is known to be the last.
     ahead: StringRecord,
     has_ahead: bool,
+    /// The run that every row must be of, if that is known.
+    run: Option<String>,
 }
 
 impl<R: Read> Reader<R> {
@@ -133,7 +147,7 @@ impl<R: Read> Reader<R> {
             quoted: false,
         });
         let (current, ahead) = (StringRecord::new(), StringRecord::new());
-        let mut reader = Reader { table, csv, current, ahead, has_ahead: true };
+        let mut reader = Reader { table, csv, current, ahead, has_ahead: true, run: None };
         // The first reads the header ahead, the second makes it current.
         reader.advance()?;
         if !reader.advance()? {
@@ -145,10 +159,17 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// From now on a row of another run than `run` is an error.
+    #[must_use]
+    pub fn of_run(mut self, run: impl Into<String>) -> Self {
+        self.run = Some(run.into());
+        self
+    }
+
     /// The next row, or none after the last.
     ///
     /// # Errors
-    /// If the row is broken; and for the last row, if the file does not end with a line end.
+    /// If the row is broken or of another run; and for the last row, if the file does not end with a line end.
     ///
     /// # Panics
     /// If `T` is a row of another file than the one the reader was made for.
@@ -168,6 +189,10 @@ impl<R: Read> Reader<R> {
         let mut cells = self.current.iter();
         let wrong = |(column, why)| ReadError::Cell { table, line, column, why };
         let context = take_context(&mut cells).map_err(wrong)?;
+        if let Some(run) = self.run.as_deref().filter(|run| *run != context.run) {
+            let found = context.run.chars().take(40).collect();
+            return Err(ReadError::Mixed { table, line, found, run: run.into() });
+        }
         let record = T::take(&mut cells).map_err(wrong)?;
         Ok(Some((context, record)))
     }
@@ -300,6 +325,14 @@ mod tests {
             "events.csv:2: repetition: `-1` is not a whole number from 0 to 4294967295"
         );
         assert_eq!(error(format!("{HEADER}r,sim,s,,0,7,6\n")), "events.csv:2: 7 cells, must be 11");
+        let mixed = format!("{HEADER}r,sim,s,,0,7,6,leave,,,\nq,sim,s,,0,7,6,leave,,,\n");
+        let mut reader =
+            Reader::new(Table::Events, mixed.as_bytes()).map(|reader| reader.of_run("r")).unwrap();
+        assert!(reader.next::<EventRecord>().is_ok());
+        assert_eq!(
+            reader.next::<EventRecord>().unwrap_err().to_string(),
+            "events.csv:3: run: `q`, the folder's run is `r`: files of different runs are mixed"
+        );
         // Cut within a number: still a number, but not the one that was written.
         let cut =
             "events.csv:3: the file ends within this row: it was cut off; copy it whole or write it again";

@@ -3,27 +3,27 @@
 use super::folder::HashOnly;
 use super::run::{Identity, inputs, play};
 use super::{Failure, interrupt, print};
-use edge_faas_core::results::{self, FileEntry, MANIFEST, Manifest, Source};
+use edge_faas_analysis::Run;
+use edge_faas_core::results::{MANIFEST, Source};
 use edge_faas_core::scenario::{Loaded, Variant};
-use std::fs::File;
 use std::path::Path;
 
-pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<(), Failure> {
-    let path = run.join(MANIFEST);
-    let file = File::open(&path)
-        .map_err(|error| Failure::input(format!("{}: {error}; a run's folder holds one", path.display())))?;
-    let manifest =
-        Manifest::read(file).map_err(|error| Failure::input(format!("{}: {error}", run.display())))?;
+pub(super) fn verify(folder: &Path, threads: Option<usize>, quiet: bool) -> Result<(), Failure> {
+    let run = Run::open_as_found(folder).map_err(Failure::input)?;
+    let manifest = run.manifest();
     if manifest.backend != Source::Sim {
         return Err(Failure::input(format!(
             "{}: was written by `{}`; only runs of the simulator can be made again",
-            run.display(),
+            folder.display(),
             manifest.backend
         )));
     }
-    let mut wrong = on_disk(run, &manifest)?;
+    let mut wrong = run.changed_files();
     let variants: Vec<Variant> = serde_json::from_value(manifest.scenario.clone()).map_err(|error| {
-        Failure::input(format!("{}: the scenario in it cannot be read: {error}", path.display()))
+        Failure::input(format!(
+            "{}: the scenario in it cannot be read: {error}",
+            folder.join(MANIFEST).display()
+        ))
     })?;
     let loaded = Loaded::from_identity(variants, manifest.inputs.clone());
     let inputs = inputs(&loaded)?;
@@ -43,33 +43,15 @@ pub(super) fn verify(run: &Path, threads: Option<usize>, quiet: bool) -> Result<
         let hash = written.run_hash.get(..8).unwrap_or(&written.run_hash);
         return print(&format!(
             "{}: {} files, every hash holds   hash {hash}\n",
-            run.display(),
+            folder.display(),
             written.files.len()
         ));
     }
     let by = format!("{} {}", manifest.program.name, manifest.program.version);
     Err(Failure::other(format!(
         "{}: does not hold (written by {by}, this is {})\n  {}",
-        run.display(),
+        folder.display(),
         env!("CARGO_PKG_VERSION"),
         wrong.join("\n  ")
     )))
-}
-
-/// The files of the folder that are not what the manifest says.
-fn on_disk(run: &Path, manifest: &Manifest) -> Result<Vec<String>, Failure> {
-    let mut wrong = Vec::new();
-    for entry in &manifest.files {
-        let path = run.join(&entry.name);
-        let found: Result<FileEntry, _> =
-            File::open(&path).and_then(|file| results::file_entry(&entry.name, file));
-        match found {
-            Ok(found) if found.sha256 == entry.sha256 => {}
-            Ok(found) => {
-                wrong.push(format!("{}: on disk {}, written {}", entry.name, found.sha256, entry.sha256))
-            }
-            Err(error) => wrong.push(format!("{}: {error}", entry.name)),
-        }
-    }
-    Ok(wrong)
 }

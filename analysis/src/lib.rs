@@ -1,0 +1,7 @@
+//! What run folders say: figures, reports and comparisons, whether the simulator or real nodes wrote them.
+//!
+//! Everything here begins with [`Run::open`], which refuses a folder that is not whole.
+
+mod run;
+
+pub use run::{Rows, Run, RunError};
