@@ -164,10 +164,11 @@ impl Driver {
         handles.iter().filter_map(about).collect()
     }
 
-    /// What it holds, for those who look for leaks.
+    /// What it holds, for those who look for leaks; its metrics say so too from then on.
     pub(crate) fn census(&self) -> Census {
-        let state = self.state.lock();
-        Census::of(&state, self)
+        let census = Census::of(&self.state.lock(), self);
+        self.metrics.held(&census);
+        census
     }
 }
 
