@@ -27,6 +27,7 @@ impl Running {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("edge-faas"));
         command
             .env_clear()
+            .env("RUST_LOG", "error")
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
