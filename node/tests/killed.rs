@@ -1,4 +1,4 @@
-//! Nodes as processes that are killed, stopped and loaded: what their callers see, and what the system does.
+//! Nodes as processes that are killed, stopped, loaded and left alone: what their callers see, and what they hold.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod daemons;
@@ -171,5 +171,19 @@ async fn a_gibibyte_passes_through_two_nodes_in_bounded_memory() {
         let (most, cpu) = (node.kib("VmHWM") / 1024, node.cpu_seconds());
         println!("{name}: at most {most} MiB, {cpu} s of processor time, in {:?}", begun.elapsed());
         assert!(most < 128, "{name}: {most} MiB");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_node_holds_little_memory() {
+    let first = Running::node(&[], &[]);
+    let others: Vec<Running> = (0..4).map(|_| Running::node(&[&first], &[])).collect();
+    let http = Http::at(first.url());
+    Http::at(others[0].url()).deploy("echo", "echo", &[]).await;
+    http.provided("echo", 1).await;
+    for node in others.iter().chain([&first]) {
+        let memory = node.kib("VmRSS");
+        println!("{memory} KiB");
+        assert!(memory < 25 * 1024, "{memory} KiB");
     }
 }
