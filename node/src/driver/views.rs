@@ -27,6 +27,21 @@ impl Driver {
         });
     }
 
+    /// A peer may be reached here.
+    pub(crate) fn hear(&self, id: PeerId, address: &Multiaddr) {
+        self.with(|state| {
+            let handle = state.peer_handle(id);
+            if let Some(known) = state.peers.get_mut(handle) {
+                known.hear(address);
+            }
+        });
+    }
+
+    /// Forgets who provides what.
+    pub(crate) fn forget_providers(&self) {
+        self.with(|state| state.peer.forget_providers());
+    }
+
     /// Peers were found on the local network. A node that knows nobody joins through them.
     pub(crate) fn discovered(self: &Arc<Self>, peers: &[(PeerId, Multiaddr)]) {
         let lonely = self.with(|state| {

@@ -108,6 +108,10 @@ pub(crate) async fn run(
     arrived: Instant,
 ) -> Result<CallResponse, CallFailure> {
     let driver = open.driver.clone();
+    let experiment = driver.config.experiment.as_ref();
+    if let Some(experiment) = experiment {
+        experiment.begun(open.id, &head.headers);
+    }
     let mut running: Vec<Running> = Vec::new();
     // In the order in which they came. There may be several: the loser of a race may answer before it is cancelled.
     let mut answers: Vec<Answer> = Vec::new();
@@ -150,7 +154,12 @@ pub(crate) async fn run(
                         progress = true;
                         drop(running.swap_remove(at));
                         match end {
-                            AttemptEnd::Answered(answer) => answers.push(*answer),
+                            AttemptEnd::Answered(answer) => {
+                                if let (Some(experiment), Some(connect)) = (experiment, answer.connect) {
+                                    experiment.connected(answer.attempt, connect);
+                                }
+                                answers.push(*answer);
+                            }
                             AttemptEnd::Failed(said) if !said.is_empty() => complaint = said,
                             AttemptEnd::Failed(_) => {}
                         }

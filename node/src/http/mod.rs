@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod body;
 mod error;
+mod experiment;
 mod function;
 mod header;
 mod item;
@@ -16,6 +17,7 @@ mod system;
 mod thesis;
 mod view;
 
+pub use experiment::{Join, Ping, Pong};
 pub use header::{ATTEMPTS, HOPS, IDEMPOTENT, ITEMS, OUTCOME, POLICY, PROVIDER, SERVER_TIMING, TIMEOUT};
 pub use item::{ItemResult, read as read_item};
 pub use server::{ServeError, Server};
@@ -25,7 +27,7 @@ pub use view::{Peer, Peers, Provider, Providers};
 use crate::handle::{Node, SharedRegistry};
 use crate::runtime::Runtime;
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use metrics::Metrics;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +87,13 @@ pub fn router(
         .route("/api/v1/providers/{name}", get(view::providers))
         .route("/api/v1/functions/deployments", post(thesis::deploy))
         .route("/api/v1/functions/deployments/{name}", any(thesis::deploy))
+        .route("/api/v1/experiment/records", get(experiment::records))
+        .route("/api/v1/experiment/links", put(experiment::links))
+        .route("/api/v1/experiment/runtime", put(experiment::runtime))
+        .route("/api/v1/experiment/join", post(experiment::join))
+        .route("/api/v1/experiment/cold", post(experiment::cold))
+        .route("/api/v1/experiment/ping", post(experiment::ping))
+        .route("/api/v1/experiment/direct/{name}", post(experiment::direct))
         .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::require));
     Router::new()
         .merge(protected)

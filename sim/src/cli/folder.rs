@@ -13,7 +13,7 @@ const SPILL: usize = 16 << 20;
 /// A lock file beside it says that somebody is at work. A process that is killed leaves folder and file behind, but the
 /// lock goes with it: so who gets the lock knows that what is there was left, and takes it away.
 #[derive(Debug)]
-pub(super) struct RunFolder {
+pub struct RunFolder {
     making: PathBuf,
     target: PathBuf,
     lock: Lock,
@@ -21,7 +21,7 @@ pub(super) struct RunFolder {
 
 impl RunFolder {
     /// Begins a folder that will be `target`; `None` while another process makes the same one.
-    pub(super) fn begin(target: &Path) -> io::Result<Option<Self>> {
+    pub fn begin(target: &Path) -> io::Result<Option<Self>> {
         let parent = target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("run");
@@ -37,7 +37,7 @@ impl RunFolder {
     }
 
     /// Gives the folder its name; an earlier one of that name is replaced.
-    pub(super) fn complete(self) -> io::Result<()> {
+    pub fn complete(self) -> io::Result<()> {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
@@ -95,7 +95,7 @@ impl Folder for RunFolder {
 
 /// Parts of a repetition: in memory while they are small, then in temporary files without a name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TemporaryScratch;
+pub struct TemporaryScratch;
 
 impl Scratch for TemporaryScratch {
     fn part(&mut self, _table: Table) -> io::Result<Box<dyn Part>> {
@@ -123,7 +123,7 @@ impl Part for TemporaryPart {
 
 /// A folder that only hashes what it is given.
 #[derive(Debug, Default)]
-pub(super) struct HashOnly;
+pub struct HashOnly;
 
 impl Folder for HashOnly {
     type File = io::Sink;

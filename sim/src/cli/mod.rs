@@ -1,11 +1,11 @@
 //! The command line: `sim SCENARIO` and its companions.
 
 mod args;
-mod cost;
-mod folder;
+pub mod cost;
+pub mod folder;
 mod interrupt;
 mod progress;
-mod run;
+pub mod run;
 mod trace;
 mod verify;
 

@@ -246,7 +246,7 @@ fn repeat(
 }
 
 /// What the summary needs to know of a scenario.
-pub(super) fn plan(scenario: &Scenario) -> RepetitionPlan {
+pub fn plan(scenario: &Scenario) -> RepetitionPlan {
     let mut start = Time::ZERO;
     let phases = scenario
         .phases
