@@ -3,5 +3,6 @@
 //! Everything here begins with [`Run::open`], which refuses a folder that is not whole.
 
 mod run;
+pub mod stats;
 
 pub use run::{Rows, Run, RunError};
