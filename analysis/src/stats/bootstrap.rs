@@ -1,6 +1,6 @@
 //! An interval for how two medians relate.
 
-use super::quantile::median_in_place;
+use super::quantile::middle;
 use edge_faas_core::draws::{Draws, Purpose, Stream};
 
 /// Resamples of an interval. With 4,999, the ends of an interval of 95 % are the 125th values from either side (Davison and
@@ -39,23 +39,23 @@ pub fn bootstrap_medians(
     resamples: usize,
     effect: impl Fn(f64, f64) -> f64,
 ) -> Option<BootstrapInterval> {
-    let mut stream = Draws::new(SEED, 0).stream(Purpose::SAMPLE, 0);
-    let (mut drawn_x, mut drawn_y) = (x.to_vec(), y.to_vec());
+    let mut indexes = Indexes { stream: Draws::new(SEED, 0).stream(Purpose::SAMPLE, 0), bits: 0, left: 0 };
+    let (mut drawn_x, mut drawn_y) = (Resample::of(x), Resample::of(y));
     let mut effects = Vec::with_capacity(resamples);
     for _ in 0..resamples {
-        match pairing {
-            Pairing::Independent => {
-                resample(x, &mut drawn_x, &mut stream);
-                resample(y, &mut drawn_y, &mut stream);
-            }
-            Pairing::Paired => {
-                for (to_x, to_y) in drawn_x.iter_mut().zip(&mut drawn_y) {
-                    let at = stream.below(x.len() as u64) as usize;
-                    (*to_x, *to_y) = (*x.get(at)?, *y.get(at)?);
-                }
+        for _ in 0..x.len() {
+            let at = indexes.below(x.len());
+            drawn_x.take(at)?;
+            if pairing == Pairing::Paired {
+                drawn_y.take(at)?;
             }
         }
-        let effect = effect(median_in_place(&mut drawn_x)?, median_in_place(&mut drawn_y)?);
+        if pairing == Pairing::Independent {
+            for _ in 0..y.len() {
+                drawn_y.take(indexes.below(y.len()))?;
+            }
+        }
+        let effect = effect(drawn_x.median()?, drawn_y.median()?);
         if effect.is_nan() {
             return None;
         }
@@ -69,9 +69,70 @@ pub fn bootstrap_medians(
     Some(BootstrapInterval { low, high })
 }
 
-fn resample(from: &[f64], to: &mut [f64], stream: &mut Stream) {
-    for value in to {
-        *value = from[stream.below(from.len() as u64) as usize];
+/// The values of a sample, and how often each was drawn. They are sorted once, so that no resample has to be.
+struct Resample {
+    sorted: Vec<f64>,
+    /// Where each of the values, in the order given, is among the sorted ones.
+    place: Vec<usize>,
+    times: Vec<u32>,
+}
+
+impl Resample {
+    fn of(values: &[f64]) -> Self {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+        let mut place = vec![0; values.len()];
+        for (rank, at) in order.iter().enumerate() {
+            place[*at] = rank;
+        }
+        let sorted = order.into_iter().map(|at| values[at]).collect();
+        Resample { sorted, place, times: vec![0; values.len()] }
+    }
+
+    /// Draws value `at`; none if there is no such.
+    fn take(&mut self, at: usize) -> Option<()> {
+        self.times[*self.place.get(at)?] += 1;
+        Some(())
+    }
+
+    /// The median of what was drawn, as many as there are values; then nothing is.
+    fn median(&mut self) -> Option<f64> {
+        let n = self.sorted.len() as u32;
+        let (low_rank, high_rank) = (n.div_ceil(2), n / 2 + 1);
+        let (mut seen, mut low) = (0, None);
+        let mut median = None;
+        for (value, times) in self.sorted.iter().zip(&mut self.times) {
+            seen += std::mem::take(times);
+            if low.is_none() && seen >= low_rank {
+                low = Some(*value);
+            }
+            if median.is_none() && seen >= high_rank {
+                median = low.map(|low| middle(low, *value));
+            }
+        }
+        median
+    }
+}
+
+/// Uniform indexes, several of each 64 random bits: what one leaves over makes the next (Brackett-Rozinsky and Lemire, "Batched
+/// Ranged Random Integer Generation", Software: Practice and Experience 55, 2025).
+struct Indexes {
+    stream: Stream,
+    bits: u64,
+    /// What `bits` is still good for: a bound, so that no index is off by more than 2^-32 of its probability.
+    left: u64,
+}
+
+impl Indexes {
+    fn below(&mut self, bound: usize) -> usize {
+        let bound = bound as u64;
+        if self.left < bound {
+            (self.bits, self.left) = (self.stream.next_u64(), 1 << 32);
+        }
+        self.left /= bound.max(1);
+        let product = u128::from(self.bits) * u128::from(bound);
+        self.bits = product as u64;
+        (product >> 64) as usize
     }
 }
 
@@ -85,6 +146,20 @@ mod tests {
         assert_eq!(interval, Some(BootstrapInterval { low: 1.5, high: 1.5 }));
         assert_eq!(bootstrap_medians(&[], &[1.0], Pairing::Independent, 0.95, 99, |x, y| y / x), None);
         assert_eq!(bootstrap_medians(&[0.0], &[0.0], Pairing::Paired, 0.95, 99, |x, y| y / x), None);
+    }
+
+    #[test]
+    fn indexes_are_uniform_and_do_not_depend_on_each_other() {
+        let mut indexes = Indexes { stream: Draws::new(1, 0).stream(Purpose::SAMPLE, 0), bits: 0, left: 0 };
+        let mut pairs = [0_u32; 49];
+        for _ in 0..49_000 {
+            let (a, b) = (indexes.below(7), indexes.below(7));
+            pairs[7 * a + b] += 1;
+        }
+        // 48 degrees of freedom: chi-square above 84 has a probability of 0.1 %.
+        let away = |count: u32| f64::from(count) - 1_000.0;
+        let chi: f64 = pairs.iter().map(|count| away(*count) * away(*count) / 1_000.0).sum();
+        assert!(chi < 84.0, "chi-square {chi}");
     }
 
     #[test]

@@ -2,21 +2,17 @@
 
 /// The median: the middle value, or the mean of the middle two. None without values. `inf` is a value like any other.
 pub fn median(values: &[f64]) -> Option<f64> {
-    median_in_place(&mut values.to_vec())
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let high = *sorted.get(half)?;
+    Some(if sorted.len().is_multiple_of(2) { middle(*sorted.get(half - 1)?, high) } else { high })
 }
 
-/// As [`median`], reordering the values.
-pub(super) fn median_in_place(values: &mut [f64]) -> Option<f64> {
-    let half = values.len() / 2;
-    if values.is_empty() {
-        return None;
-    }
-    let even = values.len().is_multiple_of(2);
-    let (below, high, _) = values.select_nth_unstable_by(half, f64::total_cmp);
-    let high = *high;
-    let low = if even { below.iter().copied().fold(f64::NEG_INFINITY, f64::max) } else { high };
+/// The middle of two values.
+pub(super) fn middle(low: f64, high: f64) -> f64 {
     // Equal infinities have no difference, but a mean.
-    Some(if low == high { low } else { low / 2.0 + high / 2.0 })
+    if low == high { low } else { low / 2.0 + high / 2.0 }
 }
 
 /// The smallest of the sorted values that at least a share of `per_mille`/1,000 of them do not exceed, as in `summary.csv`
