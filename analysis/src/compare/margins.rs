@@ -83,13 +83,34 @@ const DEFAULTS: &[(&str, &[&str], Better, f64, f64)] = &[
 /// The relative margin of what a file adds, if it says none.
 const RELATIVE: f64 = 0.05;
 
-/// The quantiles that fidelity looks at, in thousandths, and their tolerances.
-const TOLERANCES: [(&str, u64, Option<Tolerance>); 4] = [
-    ("p50", 500, Some(Tolerance { relative: 0.15, absolute_us: 1_000.0 })),
-    ("p90", 900, None),
-    ("p95", 950, Some(Tolerance { relative: 0.3, absolute_us: 3_000.0 })),
-    ("p99", 990, None),
-];
+/// A quantile that fidelity looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerated {
+    /// Its name: `p50`.
+    pub quantile: &'static str,
+    /// In thousandths.
+    pub per_mille: u64,
+    /// How far it may be off; none if it is only told.
+    pub tolerance: Option<Tolerance>,
+}
+
+impl Tolerated {
+    /// The quantiles, with the tolerances that hold without a file of margins.
+    pub const DEFAULTS: [Tolerated; 4] = [
+        Tolerated {
+            quantile: "p50",
+            per_mille: 500,
+            tolerance: Some(Tolerance { relative: 0.15, absolute_us: 1_000.0 }),
+        },
+        Tolerated { quantile: "p90", per_mille: 900, tolerance: None },
+        Tolerated {
+            quantile: "p95",
+            per_mille: 950,
+            tolerance: Some(Tolerance { relative: 0.3, absolute_us: 3_000.0 }),
+        },
+        Tolerated { quantile: "p99", per_mille: 990, tolerance: None },
+    ];
+}
 
 /// The default margins: metric, statistic, margin (its absolute part in the unit of `summary.csv`).
 pub fn default_margins() -> impl Iterator<Item = (&'static str, &'static str, Margin)> {
@@ -211,26 +232,26 @@ impl Margins {
         Ok(margin)
     }
 
-    /// The quantiles that fidelity looks at: name, thousandths, and the tolerance, none if it only tells.
+    /// The quantiles that fidelity looks at, with their tolerances.
     ///
     /// # Errors
     /// If the file names another quantile, or a tolerance is no quantity.
-    pub fn tolerances(&self) -> Result<Vec<(&'static str, u64, Option<Tolerance>)>, MarginsError> {
-        let known = TOLERANCES.map(|(name, ..)| name);
-        if let Some((key, _)) =
-            self.changes.fidelity.iter().find(|(key, _)| !known.contains(&key.get_ref().as_str()))
-        {
+    pub fn tolerances(&self) -> Result<Vec<Tolerated>, MarginsError> {
+        let known = Tolerated::DEFAULTS.map(|one| one.quantile);
+        let changes = &self.changes.fidelity;
+        if let Some((key, _)) = changes.iter().find(|(key, _)| !known.contains(&key.get_ref().as_str())) {
             let what = format!("`{}` is none of the quantiles {}", key.get_ref(), known.join(", "));
             return Err(self.error(key.span(), what));
         }
-        let changed = |(name, per_mille, default)| {
-            let change = self.changes.fidelity.iter().find(|(key, _)| key.get_ref() == name);
-            let Some((_, change)) = change else { return Ok((name, per_mille, default)) };
+        let changed = |one: Tolerated| {
+            let Some((_, change)) = changes.iter().find(|(key, _)| key.get_ref() == one.quantile) else {
+                return Ok(one);
+            };
             let relative = self.quantity(Quantity::Share, &change.relative)?;
             let absolute_us = 1e6 * self.quantity(Quantity::Duration, &change.absolute)?;
-            Ok((name, per_mille, Some(Tolerance { relative, absolute_us })))
+            Ok(Tolerated { tolerance: Some(Tolerance { relative, absolute_us }), ..one })
         };
-        TOLERANCES.into_iter().map(changed).collect()
+        Tolerated::DEFAULTS.into_iter().map(changed).collect()
     }
 
     /// Makes sure that every name in the file is one of the metrics there are, given with their statistics.
