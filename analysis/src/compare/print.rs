@@ -2,8 +2,8 @@
 
 use super::comparison::{Comparison, Row, Side};
 use super::fidelity::{Fidelity, FidelityRow};
-use super::judge::{Effect, LEVEL, Verdict};
-use super::scenario::Setting;
+use super::judge::{Effect, FEWEST, LEVEL, Verdict};
+use super::scenario::{Setting, shown};
 use edge_faas_core::results::text;
 use std::fmt::Write;
 
@@ -89,6 +89,7 @@ fn value(number: f64, unit: &str) -> String {
         "us" => text::micros(number),
         "share" => text::share(number),
         _ if number.is_infinite() => "inf".into(),
+        _ if unit.starts_with("bytes/s") => format!("{} B/s", text::ratio(number)),
         _ => text::ratio(number),
     }
 }
@@ -99,7 +100,7 @@ fn change(change: f64, effect: Effect, unit: &str) -> String {
         Effect::Ratio if change.is_infinite() => "+inf".into(),
         Effect::Ratio => format!("{:+.1} %", 100.0 * (change - 1.0)),
         Effect::Difference if change >= 0.0 => format!("+{}", value(change, unit)),
-        Effect::Difference => format!("−{}", value(-change, unit)),
+        Effect::Difference => format!("-{}", value(-change, unit)),
     }
 }
 
@@ -147,15 +148,10 @@ fn settings(layout: Layout, settings: &[Setting], out: &mut String) {
     if settings.is_empty() {
         return;
     }
-    let cell = |json: &str| match json {
-        "" => "–".to_owned(),
-        // A long value would hide the others.
-        json => json.chars().take(40).collect(),
-    };
     let rows: Vec<Vec<String>> = settings
         .iter()
         .take(SETTINGS)
-        .map(|one| vec![one.key.clone(), cell(&one.base), cell(&one.new)])
+        .map(|one| vec![one.key.clone(), shown(&one.base), shown(&one.new)])
         .collect();
     let _ = writeln!(out, "{}\n", layout.bold("What the scenarios set differently"));
     let _ = writeln!(out, "{}", layout.table(&[("key", false), ("base", false), ("new", false)], &rows));
@@ -271,6 +267,9 @@ impl Comparison {
         } else {
             "independent repetitions, Mann and Whitney's U"
         };
+        if self.tests == 0 {
+            return format!("{how}; nothing was tested: that takes {FEWEST} repetitions at least");
+        }
         format!(
             "{how}; p is adjusted for {} tests (Benjamini and Hochberg), level {:.0} %; medians, intervals by the bootstrap",
             self.tests,

@@ -83,9 +83,16 @@ fn some(list: &[String]) -> String {
     if list.is_empty() { "none".into() } else { text }
 }
 
-/// A value as text, or that there is none.
-fn shown(json: &str) -> &str {
-    if json.is_empty() { "nothing" } else { json }
+/// A value for a person to read: a long one would hide the others.
+pub(super) fn shown(json: &str) -> String {
+    const LENGTH: usize = 40;
+    match json {
+        "" => "not there".into(),
+        json if json.chars().count() > LENGTH => {
+            format!("{} …", json.chars().take(LENGTH).collect::<String>())
+        }
+        json => json.into(),
+    }
 }
 
 /// Whether a key says what work is asked for.
