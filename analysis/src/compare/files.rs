@@ -2,9 +2,12 @@
 
 use crate::run::{Run, RunError};
 use csv::ByteRecord;
-use edge_faas_core::results::{SHARED_COLUMNS, Table};
+use edge_faas_core::results::Table;
 use serde::Serialize;
 use std::fs::File;
+
+/// Columns that say which row it is.
+const KEYS: [&str; 8] = ["variant", "repetition", "call", "node", "second", "metric", "group", "statistic"];
 
 /// A file that is not the same in both runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +41,7 @@ pub(super) fn differences(base: &Run, new: &Run) -> Result<Vec<FileDifference>, 
             _ if in_base.is_none() => "only in new".to_owned(),
             _ if in_new.is_none() => "only in base".to_owned(),
             Some(table) => first_row(table, base, new)?,
+            None if table.is_some() => "has another hash; its rows are not kept".to_owned(),
             None => "has another hash".to_owned(),
         };
         found.push(FileDifference { name, place });
@@ -65,13 +69,12 @@ fn first_row(table: Table, base: &Run, new: &Run) -> Result<String, RunError> {
                     None | Some([]) => "empty".to_owned(),
                     Some(cell) => String::from_utf8_lossy(cell).into_owned(),
                 };
-                // Variant and repetition: the third and the fourth of the shared columns.
-                let of = SHARED_COLUMNS
-                    .iter()
+                let of = table
+                    .all_columns()
                     .enumerate()
+                    .take(differs)
                     .filter(|(at, column)| {
-                        matches!(column.name, "variant" | "repetition")
-                            && in_base.get(*at).is_some_and(|cell| !cell.is_empty())
+                        KEYS.contains(&column.name) && in_base.get(*at).is_some_and(|cell| !cell.is_empty())
                     })
                     .map(|(at, column)| format!("{} {}", column.name, text(&in_base, at)))
                     .collect::<Vec<_>>()

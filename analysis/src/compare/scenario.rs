@@ -31,7 +31,10 @@ pub struct Setting {
 pub(super) fn settings(base: &Manifest, new: &Manifest) -> Result<Vec<Setting>, Incomparable> {
     let (base_variants, new_variants) = (variants(base)?, variants(new)?);
     let only = |these: &BTreeMap<String, Value>, others: &BTreeMap<String, Value>| -> Vec<String> {
-        these.keys().filter(|label| !others.contains_key(*label)).cloned().collect()
+        let missing = these.keys().filter(|label| !others.contains_key(*label));
+        missing
+            .map(|label| if label.is_empty() { "one without a sweep".to_owned() } else { label.clone() })
+            .collect()
     };
     let only = (only(&base_variants, &new_variants), only(&new_variants, &base_variants));
     if !only.0.is_empty() || !only.1.is_empty() {
