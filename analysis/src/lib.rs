@@ -2,6 +2,8 @@
 //!
 //! Everything here begins with [`Run::open`], which refuses a folder that is not whole.
 
+pub mod compare;
 mod run;
+pub mod stats;
 
 pub use run::{Rows, Run, RunError};

@@ -161,6 +161,7 @@ fn links_inside_of_the_project_lead_somewhere() {
         "README.md",
         "CHANGELOG.md",
         "docs/architecture.md",
+        "docs/comparing.md",
         "docs/node.md",
         "docs/results.md",
         "docs/scenario.md",

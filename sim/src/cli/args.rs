@@ -39,6 +39,11 @@ pub(super) enum Command {
     },
     /// Prints one line per event of a small run, to see the protocol at work. Writes no files.
     Trace(Trace),
+    /// Holds two runs against each other: what moved, by how much, and whether that can be chance.
+    ///
+    /// Exit code 0: nothing regressed; 1: something did; 2: the runs cannot be compared; 3: with --strict, something is
+    /// inconclusive.
+    Compare(Compare),
 }
 
 /// A run.
@@ -93,6 +98,36 @@ pub(super) struct Trace {
     /// Only lines about this node, by number.
     #[arg(long, value_name = "NUMBER")]
     pub(super) node: Option<u32>,
+}
+
+/// A comparison.
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// The run to compare with: its folder, or what a reference keeps of it.
+    pub(super) base: PathBuf,
+    /// The run that is judged.
+    pub(super) new: PathBuf,
+    /// A file that says which metrics are judged, which way is better, and how small a difference does not matter.
+    #[arg(long, value_name = "FILE")]
+    pub(super) margins: Option<PathBuf>,
+    /// Holds simulated calls against those of real nodes; exit code 1 if they are further apart than is tolerated.
+    #[arg(long)]
+    pub(super) fidelity: bool,
+    /// Exit code 1 unless the runs are identical, byte for byte.
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(super) identical: bool,
+    /// Exit code 3 if nothing regressed and something is inconclusive.
+    #[arg(long, conflicts_with_all = ["fidelity", "identical"])]
+    pub(super) strict: bool,
+    /// Prints every metric, not only what moved.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Prints Markdown, such as for the summary of a CI job.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+    /// Prints JSON, with every metric and every number.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Overrides {

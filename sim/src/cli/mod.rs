@@ -1,6 +1,7 @@
 //! The command line: `sim SCENARIO` and its companions.
 
 mod args;
+mod compare;
 pub mod cost;
 pub mod folder;
 mod interrupt;
@@ -26,6 +27,8 @@ enum Failure {
     Other(String),
     /// The user, or the system, ended it.
     Interrupted,
+    /// All is said; this is the exit code.
+    Status(u8),
 }
 
 impl Failure {
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => schema(),
         Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
         Some(Command::Trace(trace)) => trace::trace(&trace),
+        Some(Command::Compare(args)) => compare::compare(&args),
         None => run::run(&cli.run),
     };
     match result {
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
             eprintln!("interrupted: nothing was kept");
             ExitCode::from(interrupt::EXIT_CODE)
         }
+        Err(Failure::Status(code)) => ExitCode::from(code),
     }
 }
 
