@@ -4,6 +4,8 @@ pub mod cli;
 mod discovery;
 pub mod engine;
 pub mod executor;
+mod folder;
 pub mod network;
 pub mod queue;
+mod sweep;
 pub mod trace;

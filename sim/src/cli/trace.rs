@@ -1,7 +1,7 @@
 //! `sim trace SCENARIO`: one line per event.
 
 use super::args::Trace;
-use super::run::{inputs, load, plan};
+use super::play::{inputs, load, plan};
 use super::{Failure, print};
 use crate::engine::Engine;
 use crate::trace::{Filter, LEGEND};

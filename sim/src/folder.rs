@@ -13,15 +13,15 @@ const SPILL: usize = 16 << 20;
 /// A lock file beside it says that somebody is at work. A process that is killed leaves folder and file behind, but the
 /// lock goes with it: so who gets the lock knows that what is there was left, and takes it away.
 #[derive(Debug)]
-pub(super) struct RunFolder {
-    making: PathBuf,
+pub(crate) struct RunFolder {
+    making: Files,
     target: PathBuf,
-    lock: Lock,
+    _lock: Lock,
 }
 
 impl RunFolder {
     /// Begins a folder that will be `target`; `None` while another process makes the same one.
-    pub(super) fn begin(target: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn begin(target: &Path) -> io::Result<Option<Self>> {
         let parent = target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("run");
@@ -32,38 +32,35 @@ impl RunFolder {
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }
-        fs::create_dir(&making)?;
-        Ok(Some(RunFolder { making, target: target.to_owned(), lock }))
+        Ok(Some(RunFolder { making: Files::create(making)?, target: target.to_owned(), _lock: lock }))
     }
 
     /// Gives the folder its name; an earlier one of that name is replaced.
-    pub(super) fn complete(self) -> io::Result<()> {
+    pub(crate) fn complete(self) -> io::Result<()> {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
-        fs::rename(&self.making, &self.target)
+        fs::rename(&self.making.folder, &self.target)
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
         // Nothing more can be done about what will not go. A folder that is complete has another name by now.
-        let _ = fs::remove_dir_all(&self.making);
-        // The lock is still held: nobody else has made the file.
-        let _ = fs::remove_file(&self.lock.path);
+        let _ = fs::remove_dir_all(&self.making.folder);
     }
 }
 
 /// A lock file that this process holds.
 #[derive(Debug)]
-struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock; `None` while another process has it.
-    fn take(path: PathBuf) -> io::Result<Option<Self>> {
+    pub(crate) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         loop {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
@@ -81,11 +78,44 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It is still held: nobody else has made the file.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 impl Folder for RunFolder {
     type File = BufWriter<File>;
 
     fn create(&mut self, name: &str) -> io::Result<Self::File> {
-        Ok(BufWriter::with_capacity(1 << 18, File::create_new(self.making.join(name))?))
+        self.making.create(name)
+    }
+
+    fn close(&mut self, name: &str, file: Self::File) -> io::Result<()> {
+        self.making.close(name, file)
+    }
+}
+
+/// Files of a folder.
+#[derive(Debug)]
+pub(crate) struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Makes the folder, which must not be there.
+    pub(crate) fn create(folder: PathBuf) -> io::Result<Self> {
+        fs::create_dir(&folder)?;
+        Ok(Files { folder })
+    }
+}
+
+impl Folder for Files {
+    type File = BufWriter<File>;
+
+    fn create(&mut self, name: &str) -> io::Result<Self::File> {
+        Ok(BufWriter::with_capacity(1 << 18, File::create_new(self.folder.join(name))?))
     }
 
     fn close(&mut self, _name: &str, mut file: Self::File) -> io::Result<()> {
@@ -95,7 +125,7 @@ impl Folder for RunFolder {
 
 /// Parts of a repetition: in memory while they are small, then in temporary files without a name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TemporaryScratch;
+pub(crate) struct TemporaryScratch;
 
 impl Scratch for TemporaryScratch {
     fn part(&mut self, _table: Table) -> io::Result<Box<dyn Part>> {
@@ -123,7 +153,7 @@ impl Part for TemporaryPart {
 
 /// A folder that only hashes what it is given.
 #[derive(Debug, Default)]
-pub(super) struct HashOnly;
+pub(crate) struct HashOnly;
 
 impl Folder for HashOnly {
     type File = io::Sink;

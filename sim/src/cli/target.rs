@@ -1,0 +1,40 @@
+//! The folder that a run ends up in: not before it is complete, and never over another by mistake.
+
+use super::Failure;
+use crate::folder::RunFolder;
+use edge_faas_core::results::{Folder, MANIFEST, Manifest};
+use std::path::Path;
+
+/// Refuses to replace what is there, unless that is asked for.
+pub(super) fn refuse_existing(target: &Path, force: bool) -> Result<(), Failure> {
+    if !target.exists() || force {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "{}: this scenario has been run with this seed; --force replaces the run, --output DIR puts another beside it, `sim verify` checks it",
+        target.display()
+    )))
+}
+
+/// Begins the folder, beside where it will be.
+pub(super) fn begin(target: &Path) -> Result<RunFolder, Failure> {
+    RunFolder::begin(target)
+        .map_err(|error| Failure::other(format!("{}: cannot be made: {error}", target.display())))?
+        .ok_or_else(|| in_use(target))
+}
+
+/// Somebody else is at work there.
+pub(super) fn in_use(target: &Path) -> Failure {
+    Failure::input(format!(
+        "{}: another process is running this scenario with this seed; wait for it, or use --output DIR",
+        target.display()
+    ))
+}
+
+/// Writes the manifest, last of all, and gives the folder its name.
+pub(super) fn complete(mut folder: RunFolder, manifest: &Manifest, target: &Path) -> Result<(), Failure> {
+    let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
+    manifest.write(&mut file).map_err(Failure::other)?;
+    folder.close(MANIFEST, file).map_err(Failure::other)?;
+    folder.complete().map_err(|error| Failure::other(format!("{}: {error}", target.display())))
+}
