@@ -35,6 +35,12 @@ impl RunFolder {
         Ok(Some(RunFolder { making: Files::create(making)?, target: target.to_owned(), _lock: lock }))
     }
 
+    /// Where it is as long as it has not its name.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn making(&self) -> &Path {
+        &self.making.folder
+    }
+
     /// Gives the folder its name; an earlier one of that name is replaced.
     pub(crate) fn complete(self) -> io::Result<()> {
         if self.target.exists() {

@@ -6,6 +6,8 @@ pub mod engine;
 pub mod executor;
 mod folder;
 pub mod network;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod queue;
 mod sweep;
 pub mod trace;

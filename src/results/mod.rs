@@ -47,7 +47,7 @@ mod timeline;
 mod word;
 mod writer;
 
-pub use cell::{Cell, Name, Row};
+pub use cell::{Cell, Kind, Name, OfKind, Row};
 pub use column::{Column, SHARED_COLUMNS, Table};
 pub use hash::{FileEntry, file_entry, run_hash, run_id, run_id_until, sha256_hex};
 pub use kept::{Kept, OpenKept};

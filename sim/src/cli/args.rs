@@ -66,6 +66,9 @@ pub(super) struct Run {
     /// Prints nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long)]
+    pub(super) parquet: bool,
 }
 
 /// Changes to a scenario from the command line.
@@ -114,6 +117,9 @@ pub(super) struct Sweep {
     /// Also writes the statistics as one CSV table with the factors as columns.
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     pub(super) table: Option<PathBuf>,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long, conflicts_with = "shard")]
+    pub(super) parquet: bool,
 }
 
 /// A merge.
@@ -134,6 +140,9 @@ pub(super) struct Merge {
     /// Also writes the statistics as one CSV table with the factors as columns.
     #[arg(long, value_name = "FILE")]
     pub(super) table: Option<PathBuf>,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long)]
+    pub(super) parquet: bool,
 }
 
 /// A trace.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 /// `sim merge`.
 pub(super) fn merge(args: &Merge) -> Result<(), Failure> {
+    target::refuse_parquet(args.parquet)?;
     let stores = args.shards.iter().map(|folder| Store::open(folder.clone()).map_err(Failure::input));
     let stores: Vec<Store> = stores.collect::<Result<_, _>>()?;
     let by_index = all_shards(&stores)?;
@@ -20,12 +21,10 @@ pub(super) fn merge(args: &Merge) -> Result<(), Failure> {
         Failure::input(format!("{}: the scenario in it cannot be read: {error}", first.folder().display()))
     })?;
     let identity = Identity::of(&loaded, None)?;
-    if identity.run != plan.run {
+    if (&identity.run, identity.seed, &identity.name) != (&plan.run, plan.seed, &plan.name) {
         return Err(Failure::input(format!(
-            "{}: run is {}, but its scenario and seed make it {}: it was changed afterwards",
-            first.folder().display(),
-            plan.run,
-            identity.run
+            "{}: run, seed or name are not those of its scenario: it was changed afterwards",
+            first.folder().display()
         )));
     }
     let repetitions = repetitions(&loaded);
@@ -57,7 +56,7 @@ pub(super) fn merge(args: &Merge) -> Result<(), Failure> {
     let manifest = play::manifest(&loaded, &identity, plan.command.clone(), &repetitions, &written, cost);
     let end = End { loaded: &loaded, manifest: &manifest, summaries: &written.summaries, target: &target };
     end.write_table(args.table.as_deref())?;
-    target::complete(folder, &manifest, &target)?;
+    target::complete(folder, &manifest, &target, args.parquet)?;
     if args.quiet {
         return Ok(());
     }

@@ -29,6 +29,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded, None)?;
     let target = identity.target(&loaded, args.output.as_deref());
+    target::refuse_parquet(args.parquet)?;
     target::refuse_existing(&target, args.force)?;
     check_all(&loaded, &inputs, args.quiet)?;
     let meter = Meter::start();
@@ -50,7 +51,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         ..cost
     };
     let manifest = manifest(&loaded, &identity, command(path, &args.set), &repetitions, &written, cost);
-    target::complete(folder, &manifest, &target)?;
+    target::complete(folder, &manifest, &target, args.parquet)?;
     if args.quiet {
         return Ok(());
     }

@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// `sim sweep`.
 pub(super) fn sweep(args: &Sweep) -> Result<(), Failure> {
+    target::refuse_parquet(args.parquet)?;
     let environment = |name: &str| std::env::var(name).ok();
     let shard = args.shard.as_deref().map(|text| Shard::parse(text, environment)).transpose();
     let shard = shard.map_err(Failure::input)?;
@@ -101,7 +102,7 @@ fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Res
     let manifest = play::manifest(player.loaded, player.identity, command, &counts, &written, cost);
     let end = End { loaded: player.loaded, manifest: &manifest, summaries: &written.summaries, target };
     end.write_table(args.table.as_deref())?;
-    target::complete(folder, &manifest, target)?;
+    target::complete(folder, &manifest, target, args.parquet)?;
     store.remove().map_err(Failure::other)?;
     if args.quiet {
         return Ok(());

@@ -31,8 +31,31 @@ pub(super) fn in_use(target: &Path) -> Failure {
     ))
 }
 
+/// Refuses to write Parquet files, if this program cannot.
+pub(super) fn refuse_parquet(asked: bool) -> Result<(), Failure> {
+    if asked && !cfg!(feature = "parquet") {
+        return Err(Failure::input(
+            "--parquet: this program was built without it; `cargo install --path sim --features parquet` builds it with it",
+        ));
+    }
+    Ok(())
+}
+
 /// Writes the manifest, last of all, and gives the folder its name.
-pub(super) fn complete(mut folder: RunFolder, manifest: &Manifest, target: &Path) -> Result<(), Failure> {
+///
+/// Parquet files are made of the complete CSV files and stand in no manifest: they hold nothing more, and their bytes
+/// depend on the library that wrote them.
+pub(super) fn complete(
+    mut folder: RunFolder,
+    manifest: &Manifest,
+    target: &Path,
+    parquet: bool,
+) -> Result<(), Failure> {
+    refuse_parquet(parquet)?;
+    #[cfg(feature = "parquet")]
+    if parquet {
+        crate::parquet::convert(folder.making(), manifest).map_err(Failure::other)?;
+    }
     let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
     manifest.write(&mut file).map_err(Failure::other)?;
     folder.close(MANIFEST, file).map_err(Failure::other)?;
