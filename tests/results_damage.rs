@@ -55,6 +55,7 @@ fn run() -> (MemoryFolder, Vec<u8>) {
         backend: Source::Sim,
         seed: 7,
         repetitions: 1,
+        stopped: None,
         variants: vec![String::new()],
         scenario,
         inputs: Vec::new(),

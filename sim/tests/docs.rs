@@ -160,6 +160,7 @@ fn links_inside_of_the_project_lead_somewhere() {
     for page in [
         "README.md",
         "CHANGELOG.md",
+        "docs/analysis.md",
         "docs/architecture.md",
         "docs/comparing.md",
         "docs/node.md",

@@ -132,6 +132,41 @@ impl Row {
     }
 }
 
+/// What the cells of a column hold, as a typed file format has to know it. Any cell may be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number; it may be infinite.
+    Real,
+    /// `true` or `false`.
+    Flag,
+}
+
+/// A type whose values stand in cells of one kind.
+pub trait OfKind {
+    /// The kind.
+    const KIND: Kind;
+}
+
+impl<T: OfKind> OfKind for Option<T> {
+    const KIND: Kind = T::KIND;
+}
+
+impl OfKind for Name<'_> {
+    const KIND: Kind = Kind::Text;
+}
+
+impl OfKind for f64 {
+    const KIND: Kind = Kind::Real;
+}
+
+impl OfKind for bool {
+    const KIND: Kind = Kind::Flag;
+}
+
 /// A value that a cell can hold.
 pub trait Cell<'a>: Sized {
     /// Writes the value.
@@ -174,6 +209,10 @@ impl<'a> Cell<'a> for Name<'a> {
 
 macro_rules! integer_cell {
     ($($type:ty: $what:literal),+) => { $(
+        impl OfKind for $type {
+            const KIND: Kind = Kind::Integer;
+        }
+
         impl Cell<'_> for $type {
             fn put(&self, row: &mut Row) {
                 row.raw(itoa::Buffer::new().format(*self).as_bytes());

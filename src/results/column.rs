@@ -1,6 +1,7 @@
 //! The files of a run folder and the columns of each: one table, from which headers, readers and the
 //! documentation's test are made.
 
+use super::cell::Kind;
 use super::record::{
     AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, SummaryRecord,
     TimelineRecord,
@@ -14,6 +15,8 @@ pub struct Column {
     pub name: &'static str,
     /// The unit of the values: `us` (microseconds), `bytes`, `count`, `text`, …
     pub unit: &'static str,
+    /// What a cell holds.
+    pub kind: Kind,
     /// What the column holds.
     pub description: &'static str,
 }
@@ -23,25 +26,29 @@ pub const SHARED_COLUMNS: &[Column] = &[
     Column {
         name: "run",
         unit: "hex",
+        kind: Kind::Text,
         description: "The first 16 digits of the SHA-256 of the resolved scenario and the seed.",
     },
     Column {
         name: "source",
         unit: "word",
+        kind: Kind::Text,
         description: "Who wrote the row: `sim` (the simulator), `memory` (real nodes in one process), `process` (real nodes, each a process), `docker` (real nodes in containers).",
     },
-    Column { name: "scenario", unit: "text", description: "The scenario's name." },
+    Column { name: "scenario", unit: "text", kind: Kind::Text, description: "The scenario's name." },
     Column {
         name: "variant",
         unit: "text",
+        kind: Kind::Text,
         description: "The cell of the sweep as `key=value` pairs; empty without a sweep.",
     },
     Column {
         name: "repetition",
         unit: "index",
+        kind: Kind::Integer,
         description: "The repetition, from 0; empty in the rows of `summary.csv` that hold over all repetitions.",
     },
-    Column { name: "seed", unit: "number", description: "The run's seed." },
+    Column { name: "seed", unit: "number", kind: Kind::Integer, description: "The run's seed." },
 ];
 
 /// A CSV file of a run folder.

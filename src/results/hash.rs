@@ -1,5 +1,6 @@
 //! Hashes: of a file, of a run's files, of what a run was asked to do.
 
+use super::stop::StoppingRule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -48,9 +49,19 @@ pub fn run_hash(files: &[FileEntry]) -> String {
 /// The identity of a run: the first 16 hexadecimal digits of SHA-256 over the resolved scenario (as JSON without
 /// spaces, keys sorted), a line feed and the seed in decimal.
 pub fn run_id(scenario: &serde_json::Value, seed: u64) -> String {
+    run_id_until(scenario, seed, None)
+}
+
+/// The identity of a run whose repetitions are as many as a rule says: the rule, likewise as JSON, follows after
+/// another line feed.
+pub fn run_id_until(scenario: &serde_json::Value, seed: u64, rule: Option<&StoppingRule>) -> String {
     let mut text = String::new();
     canonical(scenario, &mut text);
     let _ = write!(text, "\n{seed}");
+    if let Some(rule) = rule {
+        text.push('\n');
+        canonical(&serde_json::json!(rule), &mut text);
+    }
     let mut digits = sha256_hex(text.as_bytes());
     digits.truncate(16);
     digits
@@ -116,6 +127,34 @@ pub fn file_entry(name: &str, mut read: impl Read) -> io::Result<FileEntry> {
         sink.write_all(taken)?;
     }
     Ok(sink.finish(name, name.ends_with(".csv").then(|| lines.saturating_sub(1)))?.1)
+}
+
+/// Reads a file whose hash is known: the end of other bytes is an error.
+pub(crate) struct CheckedReader<R> {
+    inner: R,
+    hasher: Sha256,
+    entry: FileEntry,
+}
+
+impl<R: Read> CheckedReader<R> {
+    pub(crate) fn new(inner: R, entry: &FileEntry) -> Self {
+        CheckedReader { inner, hasher: Sha256::new(), entry: entry.clone() }
+    }
+}
+
+impl<R: Read> Read for CheckedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let taken = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..taken]);
+        if taken == 0
+            && !buffer.is_empty()
+            && hex(self.hasher.clone().finalize().as_slice()) != self.entry.sha256
+        {
+            let why = format!("{}: these are not the bytes that were written", self.entry.name);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(taken)
+    }
 }
 
 /// Passes bytes on, hashing and counting them.

@@ -19,6 +19,15 @@ pub(crate) fn begin(mut file: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What follows the head that [`begin`] writes.
+pub(crate) fn without_head(mut file: &[u8]) -> &[u8] {
+    while file.first() == Some(&b'#') {
+        let end = file.iter().position(|byte| *byte == b'\n').map_or(file.len(), |at| at + 1);
+        file = &file[end..];
+    }
+    file
+}
+
 /// Adds the histograms of a repetition, one for each measured phase and policy.
 pub(crate) fn append(mut file: &mut impl Write, context: &RunContext, logs: &[LatencyLog]) -> io::Result<()> {
     let mut serializer = V2DeflateSerializer::new();

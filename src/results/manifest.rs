@@ -1,6 +1,7 @@
 //! `manifest.json`: what was run, with what, on what, and the hash of everything that came of it.
 
-use super::hash::{FileEntry, run_hash, run_id};
+use super::hash::{FileEntry, run_hash, run_id_until};
+use super::stop::Stopped;
 use super::word::Source;
 use crate::InputFile;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub struct Manifest {
     pub command: Vec<String>,
     /// The scenario's name.
     pub name: String,
-    /// The identity of what was run: [`run_id`] of `scenario` and `seed`.
+    /// The identity of what was run: [`run_id_until`] of `scenario`, `seed` and the rule of `stopped`.
     pub run: String,
     /// The one hash of what came of it: [`run_hash`] of `files`.
     pub run_hash: String,
@@ -32,8 +33,11 @@ pub struct Manifest {
     pub backend: Source,
     /// The seed of all draws.
     pub seed: u64,
-    /// Repetitions of each variant.
+    /// Repetitions of each variant; with `stopped`, the most that any had.
     pub repetitions: u32,
+    /// If a rule said how many repetitions each variant has: the rule, and how many it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// The cells of the sweep in the order of the rows; one empty text without a sweep.
     pub variants: Vec<String>,
     /// The scenario with everything that was left out filled in.
@@ -151,8 +155,9 @@ impl Manifest {
                 program: format!("{name} {version}"),
             });
         }
+        let rule = manifest.stopped.as_ref().map(|stopped| &stopped.rule);
         let hashes = [
-            ("run", &manifest.run, run_id(&manifest.scenario, manifest.seed)),
+            ("run", &manifest.run, run_id_until(&manifest.scenario, manifest.seed, rule)),
             ("run_hash", &manifest.run_hash, run_hash(&manifest.files)),
         ];
         for (what, found, computed) in hashes {
@@ -182,6 +187,8 @@ fn other_schema(bytes: &[u8]) -> Option<ManifestError> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::hash::run_id;
+    use super::super::stop::StoppingRule;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -198,6 +205,7 @@ pub(super) mod tests {
             backend: Source::Sim,
             seed,
             repetitions: 3,
+            stopped: None,
             variants: vec![String::new()],
             scenario,
             inputs: vec![InputFile {
@@ -251,6 +259,18 @@ pub(super) mod tests {
         assert!(
             error(&good.replace("\"seed\": 42", "\"seed\": 43")).contains("it was changed after the run")
         );
+    }
+
+    #[test]
+    fn a_stopping_rule_is_part_of_what_was_run() {
+        let mut manifest = manifest(42, "x".into(), vec![]);
+        let rule = StoppingRule::parse("latency_p95 ±5%", 20).unwrap();
+        manifest.stopped = Some(Stopped { rule: rule.clone(), repetitions: vec![7] });
+        assert!(Manifest::read(text(&manifest).as_bytes()).unwrap_err().to_string().contains("run is "));
+        manifest.run = run_id_until(&manifest.scenario, 42, Some(&rule));
+        assert_eq!(Manifest::read(text(&manifest).as_bytes()).unwrap(), manifest);
+        let other = text(&manifest).replace("\"most\": 20", "\"most\": 21");
+        assert!(Manifest::read(other.as_bytes()).unwrap_err().to_string().contains("run is "));
     }
 
     #[test]

@@ -31,11 +31,15 @@ mod cell;
 mod column;
 mod from_core;
 mod hash;
+mod kept;
 mod latency_log;
 mod manifest;
 mod parts;
+#[cfg(feature = "scenario")]
+mod plan;
 mod read;
 mod record;
+mod stop;
 mod summary;
 mod terminal;
 #[cfg(test)]
@@ -45,9 +49,10 @@ mod timeline;
 mod word;
 mod writer;
 
-pub use cell::{Cell, Name, Row};
+pub use cell::{Cell, Kind, Name, OfKind, Row};
 pub use column::{Column, SHARED_COLUMNS, Table};
-pub use hash::{FileEntry, file_entry, run_hash, run_id, sha256_hex};
+pub use hash::{FileEntry, file_entry, run_hash, run_id, run_id_until, sha256_hex};
+pub use kept::{Kept, OpenKept};
 pub use latency_log::LATENCY_LOG;
 pub use manifest::{Cost, Host, MANIFEST, Manifest, ManifestError, Program, SCHEMA};
 pub use parts::{CallParts, CallTimes};
@@ -56,6 +61,7 @@ pub use record::{
     AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
     TimelineRecord,
 };
+pub use stop::{Stopped, StoppingRule};
 pub use summary::{Fault, MedianInterval, Overall, RepetitionSummary, Statistic, Summary, median_interval};
 pub use terminal::terminal_summary;
 pub use word::{

@@ -4,7 +4,7 @@
 //! Times are whole microseconds: instants (`i64`) since the start of the first phase, negative before it;
 //! durations (`i64`) as differences of such instants. `None` is an empty cell.
 
-use super::cell::{Cell, Name, Row};
+use super::cell::{Cell, Name, OfKind, Row};
 use super::column::{Column, Table};
 use super::parts::CallParts;
 use super::word::{
@@ -44,6 +44,7 @@ macro_rules! record {
             pub const COLUMNS: &'static [Column] = &[$(Column {
                 name: stringify!($field),
                 unit: $unit,
+                kind: <$type as OfKind>::KIND,
                 description: concat!($($doc),+).trim_ascii(),
             },)+];
         }

@@ -57,28 +57,8 @@ fn phases(summary: &Summary) -> String {
         1 => "one repetition".into(),
         several => format!("medians of {several} repetitions"),
     };
-    let table = align(&rows);
+    let table = text::table(&rows);
     format!("{table}{repetitions}; latencies of ok calls; look-up, network and exec are means\n\n")
-}
-
-/// Lines of cells under each other, the first to the left and the rest to the right, two spaces between.
-fn align(rows: &[Vec<String>]) -> String {
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let mut out = String::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column).unwrap_or(0);
-            if column == 0 {
-                out.push_str(&format!("{cell:<width$}"));
-            } else {
-                out.push_str(&format!("  {cell:>width$}"));
-            }
-        }
-        out.truncate(out.trim_end_matches(' ').len());
-        out.push('\n');
-    }
-    out
 }
 
 fn outcome(summary: &Summary, outcome: Outcome) -> f64 {
@@ -212,12 +192,5 @@ mod tests {
     #[test]
     fn a_run_without_calls_says_so() {
         insta::assert_snapshot!(terminal_summary(&Summary::new(Vec::new())), @"no calls in a measured phase");
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let rows =
-            [["phase", "ok"], ["überlang", "1 µs"], ["x", ""]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(align(&rows), "phase       ok\nüberlang  1 µs\nx\n");
     }
 }

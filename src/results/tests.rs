@@ -488,7 +488,7 @@ fn the_summary_says_what_the_rows_say() {
 /// The table that the documentation must hold.
 fn documented(columns: &[Column]) -> String {
     let mut text = String::from("| column | unit | meaning |\n|---|---|---|\n");
-    for Column { name, unit, description } in columns {
+    for Column { name, unit, description, .. } in columns {
         text += &format!("| `{name}` | {unit} | {description} |\n");
     }
     text
@@ -542,7 +542,7 @@ fn every_metric_is_documented_and_no_other() {
         .1
         .overall()
         .iter()
-        .map(|o| (o.metric.to_owned(), o.statistic.to_owned(), o.unit.to_owned()))
+        .map(|o| (o.metric.to_string(), o.statistic.to_string(), o.unit.to_string()))
         .collect();
     let rows = section("## summary.csv").split_once("| metric |").unwrap().1;
     let mut documented = BTreeSet::new();
@@ -559,12 +559,14 @@ fn every_metric_is_documented_and_no_other() {
 
 #[test]
 fn every_field_of_the_manifest_is_documented() {
-    let manifest = manifest::tests::manifest(1, "x".into(), Vec::new());
+    let mut manifest = manifest::tests::manifest(1, "x".into(), Vec::new());
+    let rule = StoppingRule::parse("latency_p95 ±5%", 20).unwrap();
+    manifest.stopped = Some(Stopped { rule, repetitions: vec![7] });
     let serde_json::Value::Object(fields) = serde_json::to_value(&manifest).unwrap() else {
         panic!("a manifest is an object");
     };
     let mut wanted: Vec<&str> = fields.keys().map(String::as_str).collect();
-    for inner in ["program", "host", "cost"] {
+    for inner in ["program", "stopped", "host", "cost"] {
         wanted.extend(fields[inner].as_object().unwrap().keys().map(String::as_str));
     }
     for field in wanted {

@@ -63,6 +63,26 @@ pub fn clock(micros: i64) -> String {
     format!("{sign}{}:{:02}", seconds.unsigned_abs() / 60, seconds.unsigned_abs() % 60)
 }
 
+/// Lines of cells under each other, the first to the left and the rest to the right, two spaces between.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut out = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column).unwrap_or(0);
+            if column == 0 {
+                out.push_str(&format!("{cell:<width$}"));
+            } else {
+                out.push_str(&format!("  {cell:>width$}"));
+            }
+        }
+        out.truncate(out.trim_end_matches(' ').len());
+        out.push('\n');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +131,12 @@ mod tests {
             [180_000_000, 59_999_999, -1, 3_600_000_000].map(clock),
             ["3:00", "0:59", "-0:01", "60:00"]
         );
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows =
+            [["phase", "ok"], ["überlang", "1 µs"], ["x", ""]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "phase       ok\nüberlang  1 µs\nx\n");
     }
 }

@@ -1,6 +1,6 @@
 //! The closed vocabularies of the files: outcomes, kinds of attempts, purposes of look-ups, and so on.
 
-use super::cell::{Cell, Row};
+use super::cell::{Cell, Kind, OfKind, Row};
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +50,10 @@ macro_rules! vocabulary {
                     }),
                 }
             }
+        }
+
+        impl OfKind for $name {
+            const KIND: Kind = Kind::Text;
         }
 
         impl Cell<'_> for $name {

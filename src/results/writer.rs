@@ -5,7 +5,7 @@ use super::column::Table;
 use super::hash::{FileEntry, HashingWriter, run_hash};
 use super::latency_log::{self, LATENCY_LOG};
 use super::record::{AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record};
-use super::summary::{LatencyLog, RepetitionSummary, Summarizer, Summary};
+use super::summary::{RepetitionSummary, Summarizer, Summary};
 use super::timeline::Timeline;
 use super::word::{Source, TrafficClass};
 use crate::time::{Duration, Time};
@@ -297,19 +297,43 @@ impl RepetitionWriter {
             part.flush()?;
         }
         let (summary, logs) = self.summarizer.finish(self.context.repetition.unwrap_or(0), &self.timeline);
-        Ok(RepetitionOutput { context: self.context, parts: self.parts, summary, logs })
+        let mut log = Vec::new();
+        latency_log::append(&mut log, &self.context, &logs)?;
+        let parts = self
+            .parts
+            .into_iter()
+            .map(|TablePart { table, part, rows, .. }| Ok(OutputPart { table, rows, bytes: part.reopen()? }));
+        let parts = parts.collect::<io::Result<_>>()?;
+        Ok(RepetitionOutput { context: self.context, parts, summary, log })
     }
+}
+
+/// The rows of one file that a repetition has written, to be read.
+pub(super) struct OutputPart {
+    pub(super) table: Table,
+    pub(super) rows: u64,
+    pub(super) bytes: Box<dyn Read + Send>,
 }
 
 /// What a repetition wrote, and its summary.
 pub struct RepetitionOutput {
     context: RunContext,
-    parts: Vec<TablePart>,
+    parts: Vec<OutputPart>,
     summary: RepetitionSummary,
-    logs: Vec<LatencyLog>,
+    /// Its lines of `latency.hlog`.
+    log: Vec<u8>,
 }
 
 impl RepetitionOutput {
+    pub(super) fn new(
+        context: RunContext,
+        parts: Vec<OutputPart>,
+        summary: RepetitionSummary,
+        log: Vec<u8>,
+    ) -> Self {
+        RepetitionOutput { context, parts, summary, log }
+    }
+
     /// Whose output it is.
     pub fn context(&self) -> &RunContext {
         &self.context
@@ -322,7 +346,7 @@ impl RepetitionOutput {
 
     /// Rows written to `table`.
     pub fn rows(&self, table: Table) -> u64 {
-        self.parts.get(table as usize).map_or(0, |part| part.rows)
+        self.parts.iter().find(|part| part.table == table).map_or(0, |part| part.rows)
     }
 }
 
@@ -389,10 +413,10 @@ impl<F: Folder> RunWriter<F> {
                 assert!(part.rows == 0, "the simulator has no links to measure");
                 continue;
             };
-            io::copy(&mut io::BufReader::with_capacity(PIECE, part.part.reopen()?), &mut open.file)?;
+            io::copy(&mut io::BufReader::with_capacity(PIECE, part.bytes), &mut open.file)?;
             open.rows += part.rows;
         }
-        latency_log::append(&mut self.latency_log, &output.context, &output.logs)?;
+        self.latency_log.write_all(&output.log)?;
         match self.variants.last_mut().filter(|last| last.context.variant == output.context.variant) {
             Some(variant) => {
                 let last = variant.repetitions.last().map(|last| last.repetition);

@@ -44,6 +44,11 @@ pub(super) enum Command {
     /// Exit code 0: nothing regressed; 1: something did; 2: the runs cannot be compared; 3: with --strict, something is
     /// inconclusive.
     Compare(Compare),
+    /// Plays a scenario's sweep so that what is done is not done again, until results are precise enough, or in shares on
+    /// several machines. Ends in the same folder as `sim SCENARIO`.
+    Sweep(Sweep),
+    /// Puts the shares of a sweep together: the same bytes as those of one machine.
+    Merge(Merge),
 }
 
 /// A run.
@@ -66,6 +71,9 @@ pub(super) struct Run {
     /// Prints nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long)]
+    pub(super) parquet: bool,
 }
 
 /// Changes to a scenario from the command line.
@@ -80,6 +88,66 @@ pub(super) struct Overrides {
     /// How many repetitions; the same as `--set repetitions=N`.
     #[arg(long, value_name = "N")]
     pub(super) repetitions: Option<u32>,
+}
+
+/// A sweep.
+#[derive(Debug, Args)]
+pub(super) struct Sweep {
+    /// The scenario file.
+    pub(super) scenario: PathBuf,
+    #[command(flatten)]
+    pub(super) set: Overrides,
+    /// Where the run's folder goes, as without `sweep`; what is done so far is kept beside it.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Replaces the folder of an earlier run of the same scenario and seed.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Threads; by default one a core. Any number gives the same files.
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Repetitions of each variant until the 95 % interval of a metric's median is this narrow: `--until "latency_p95 ±5%"`,
+    /// or of a group, `--until "latency_p95 phase=steady ±5%"`.
+    #[arg(long, value_name = "METRIC ±SHARE%", conflicts_with_all = ["repetitions", "shard"])]
+    pub(super) until: Option<String>,
+    /// With --until: repetitions after which a variant is done however wide its interval.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "until")]
+    pub(super) max_repetitions: u32,
+    /// Plays share I of N into a folder for `sim merge`; `auto` in a task of a Slurm array or of an indexed Job of Kubernetes.
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<String>,
+    /// Also writes the statistics as one CSV table with the factors as columns.
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
+    pub(super) table: Option<PathBuf>,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long, conflicts_with = "shard")]
+    pub(super) parquet: bool,
+}
+
+/// A merge.
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// The folders of all shards.
+    #[arg(required = true)]
+    pub(super) shards: Vec<PathBuf>,
+    /// Where the run's folder goes: DIR/<name>/<seed>-<run>. By default beside the first shard.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Replaces the folder of an earlier run of the same scenario and seed.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Also writes the statistics as one CSV table with the factors as columns.
+    #[arg(long, value_name = "FILE")]
+    pub(super) table: Option<PathBuf>,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long)]
+    pub(super) parquet: bool,
 }
 
 /// A trace.

@@ -21,5 +21,9 @@ pub(super) fn watch() -> Result<(), Failure> {
 /// # Errors
 /// If there was a signal.
 pub(super) fn check() -> Result<(), Failure> {
-    if INTERRUPTED.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        Err(Failure::Interrupted("nothing was kept".into()))
+    } else {
+        Ok(())
+    }
 }

@@ -2,11 +2,13 @@
 
 mod args;
 mod compare;
-pub mod cost;
-pub mod folder;
 mod interrupt;
+mod merge;
+mod play;
 mod progress;
-pub mod run;
+mod run;
+mod sweep;
+mod target;
 mod trace;
 mod verify;
 
@@ -25,8 +27,8 @@ enum Failure {
     Input(String),
     /// Something went wrong on the way, or a check did not hold.
     Other(String),
-    /// The user, or the system, ended it.
-    Interrupted,
+    /// The user, or the system, ended it: and what was kept.
+    Interrupted(String),
     /// All is said; this is the exit code.
     Status(u8),
 }
@@ -55,6 +57,8 @@ pub fn main() -> ExitCode {
         Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
         Some(Command::Trace(trace)) => trace::trace(&trace),
         Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Sweep(sweep)) => sweep::sweep(&sweep),
+        Some(Command::Merge(merge)) => merge::merge(&merge),
         None => run::run(&cli.run),
     };
     match result {
@@ -67,8 +71,8 @@ pub fn main() -> ExitCode {
             eprintln!("{message}");
             ExitCode::FAILURE
         }
-        Err(Failure::Interrupted) => {
-            eprintln!("interrupted: nothing was kept");
+        Err(Failure::Interrupted(kept)) => {
+            eprintln!("interrupted: {kept}");
             ExitCode::from(interrupt::EXIT_CODE)
         }
         Err(Failure::Status(code)) => ExitCode::from(code),

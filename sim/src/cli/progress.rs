@@ -40,6 +40,14 @@ impl Progress {
         ));
     }
 
+    /// There will be about so many repetitions.
+    pub(super) fn expect(&self, repetitions: usize) {
+        let steps = repetitions as u64 * STEPS;
+        if self.bar.length().is_some_and(|length| length < steps) {
+            self.bar.set_length(steps);
+        }
+    }
+
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,10 +1,10 @@
 //! `sim verify RUN`: the run once more, and every hash held against the manifest.
 
-use super::folder::HashOnly;
-use super::run::{Identity, inputs, play};
+use super::play::{Identity, Player, inputs, repetitions};
 use super::{Failure, interrupt, print};
+use crate::folder::HashOnly;
 use edge_faas_analysis::Run;
-use edge_faas_core::results::{MANIFEST, Source};
+use edge_faas_core::results::{MANIFEST, Source, Stopped, Summary};
 use edge_faas_core::scenario::{Loaded, Variant};
 use std::path::Path;
 
@@ -27,9 +27,24 @@ pub(super) fn verify(folder: &Path, threads: Option<usize>, quiet: bool) -> Resu
     })?;
     let loaded = Loaded::from_identity(variants, manifest.inputs.clone());
     let inputs = inputs(&loaded)?;
-    let identity = Identity::of(&loaded)?;
+    let rule = manifest.stopped.as_ref().map(|stopped| stopped.rule.clone());
+    let identity = Identity::of(&loaded, rule)?;
+    let repetitions = match &manifest.stopped {
+        None => repetitions(&loaded),
+        Some(stopped) if stopped.repetitions.len() == loaded.variants.len() => stopped.repetitions.clone(),
+        Some(stopped) => {
+            return Err(Failure::input(format!(
+                "{}: stopped.repetitions has {} numbers for {} variants",
+                folder.join(MANIFEST).display(),
+                stopped.repetitions.len(),
+                loaded.variants.len()
+            )));
+        }
+    };
     interrupt::watch()?;
-    let (_, written, _) = play(&loaded, &inputs, &identity, HashOnly, threads, quiet)?;
+    let player = Player { loaded: &loaded, inputs: &inputs, identity: &identity, threads, quiet };
+    let (_, written, _) = player.write(&repetitions, HashOnly)?;
+    wrong.extend(manifest.stopped.iter().flat_map(|stopped| stopped_wrongly(stopped, &written.summaries)));
     for entry in &manifest.files {
         match written.files.iter().find(|again| again.name == entry.name) {
             Some(again) if again.sha256 == entry.sha256 => {}
@@ -54,4 +69,19 @@ pub(super) fn verify(folder: &Path, threads: Option<usize>, quiet: bool) -> Resu
         env!("CARGO_PKG_VERSION"),
         wrong.join("\n  ")
     )))
+}
+
+/// Variants whose repetitions are not as many as the rule says.
+fn stopped_wrongly(stopped: &Stopped, summaries: &[(String, Summary)]) -> Vec<String> {
+    let rule = &stopped.rule;
+    let mut wrong = Vec::new();
+    for (label, summary) in summaries {
+        let values: Vec<_> = summary.repetitions().iter().map(|repetition| rule.value(repetition)).collect();
+        let said = (1..=values.len()).find(|n| rule.is_done(&values[..*n]));
+        if said != Some(values.len()) {
+            let count = values.len();
+            wrong.push(format!("{MANIFEST}: {count} repetitions of `{label}` are not what the rule says"));
+        }
+    }
+    wrong
 }

@@ -17,6 +17,7 @@ pub(crate) use summarizer::{LatencyLog, Summarizer};
 
 use super::cell::Name;
 use super::record::SummaryRecord;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The statistics of one repetition.
@@ -46,13 +47,13 @@ impl RepetitionSummary {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overall {
     /// What was measured.
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// The rows it was measured over.
     pub group: String,
     /// The statistic of each repetition.
-    pub statistic: &'static str,
+    pub statistic: Cow<'static, str>,
     /// The unit.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// Repetitions that had a value.
     pub n: u64,
     /// The median of the repetitions' values, and its interval.
@@ -68,7 +69,7 @@ pub struct Summary {
     repetitions: Vec<RepetitionSummary>,
     overall: Vec<Overall>,
     /// Position in `overall` by group, metric, statistic.
-    index: BTreeMap<(String, &'static str, &'static str), usize>,
+    index: BTreeMap<(String, Cow<'static, str>, Cow<'static, str>), usize>,
 }
 
 impl Summary {
@@ -77,7 +78,7 @@ impl Summary {
         let mut index = BTreeMap::new();
         let mut columns: Vec<(&Statistic, Vec<f64>)> = Vec::new();
         for statistic in repetitions.iter().flat_map(|repetition| &repetition.statistics) {
-            let key = (statistic.group.clone(), statistic.metric, statistic.statistic);
+            let key = (statistic.group.clone(), statistic.metric.clone(), statistic.statistic.clone());
             let at = *index.entry(key).or_insert(columns.len());
             if at == columns.len() {
                 columns.push((statistic, Vec::new()));
@@ -88,10 +89,10 @@ impl Summary {
             .into_iter()
             .filter_map(|(first, values)| {
                 Some(Overall {
-                    metric: first.metric,
+                    metric: first.metric.clone(),
                     group: first.group.clone(),
-                    statistic: first.statistic,
-                    unit: first.unit,
+                    statistic: first.statistic.clone(),
+                    unit: first.unit.clone(),
                     n: values.len() as u64,
                     value: median_interval(&values)?,
                 })
@@ -112,7 +113,7 @@ impl Summary {
 
     /// A statistic over all repetitions, if any repetition observed it.
     pub fn get(&self, metric: &'static str, group: &str, statistic: &'static str) -> Option<&Overall> {
-        self.overall.get(*self.index.get(&(group.to_owned(), metric, statistic))?)
+        self.overall.get(*self.index.get(&(group.to_owned(), metric.into(), statistic.into()))?)
     }
 
     /// The median of a statistic over the repetitions.
@@ -131,11 +132,11 @@ impl Summary {
         for repetition in &self.repetitions {
             for statistic in &repetition.statistics {
                 let record = SummaryRecord {
-                    metric: Name::Text(statistic.metric),
+                    metric: Name::Text(&statistic.metric),
                     group: Name::Text(&statistic.group),
-                    statistic: Name::Text(statistic.statistic),
+                    statistic: Name::Text(&statistic.statistic),
                     value: statistic.value,
-                    unit: Name::Text(statistic.unit),
+                    unit: Name::Text(&statistic.unit),
                     n: statistic.n,
                     low: None,
                     high: None,
@@ -146,11 +147,11 @@ impl Summary {
         }
         for overall in &self.overall {
             let record = SummaryRecord {
-                metric: Name::Text(overall.metric),
+                metric: Name::Text(&overall.metric),
                 group: Name::Text(&overall.group),
-                statistic: Name::Text(overall.statistic),
+                statistic: Name::Text(&overall.statistic),
                 value: overall.value.median,
-                unit: Name::Text(overall.unit),
+                unit: Name::Text(&overall.unit),
                 n: overall.n,
                 low: overall.value.interval.map(|interval| interval.0),
                 high: overall.value.interval.map(|interval| interval.1),
@@ -167,12 +168,12 @@ mod tests {
     use super::*;
 
     fn repetition(repetition: u32, p50: Option<f64>) -> RepetitionSummary {
-        let statistic = |metric, value| Statistic {
-            metric,
+        let statistic = |metric: &'static str, value| Statistic {
+            metric: metric.into(),
             group: "all".into(),
-            statistic: "p50",
+            statistic: "p50".into(),
             value,
-            unit: "us",
+            unit: "us".into(),
             n: 9,
         };
         let mut statistics: Vec<_> = p50.map(|value| statistic("latency", value)).into_iter().collect();

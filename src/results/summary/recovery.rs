@@ -3,6 +3,7 @@
 use super::samples::Quantile;
 use crate::results::timeline::{Latencies, Second, Timeline};
 use crate::results::word::Outcome;
+use serde::{Deserialize, Serialize};
 
 /// Seconds that have to be normal.
 const WINDOW: i64 = 5;
@@ -14,7 +15,8 @@ const SUCCESS_PER_MILLE: u64 = 999;
 const P95_PER_CENT: i64 = 110;
 
 /// A fault of the scenario, as the summary names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The fault's number in the scenario, from 0.
     pub number: u32,

@@ -1,18 +1,20 @@
 //! Statistics of one repetition, in the order in which the summary lists them.
 
+use std::borrow::Cow;
+
 /// One value of one repetition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistic {
     /// What was measured.
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// The rows it was measured over.
     pub group: String,
     /// The statistic.
-    pub statistic: &'static str,
+    pub statistic: Cow<'static, str>,
     /// Its value.
     pub value: f64,
     /// The value's unit.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// Observations behind the value.
     pub n: u64,
 }
@@ -38,7 +40,14 @@ impl<'a> Collector<'a> {
         n: u64,
     ) {
         if let Some(value) = value.filter(|value| !value.is_nan()) {
-            self.out.push(Statistic { metric, group: self.group.clone(), statistic, value, unit, n });
+            self.out.push(Statistic {
+                metric: metric.into(),
+                group: self.group.clone(),
+                statistic: statistic.into(),
+                value,
+                unit: unit.into(),
+                n,
+            });
         }
     }
 

@@ -14,9 +14,9 @@ const SPILL: usize = 16 << 20;
 /// lock goes with it: so who gets the lock knows that what is there was left, and takes it away.
 #[derive(Debug)]
 pub struct RunFolder {
-    making: PathBuf,
+    making: Files,
     target: PathBuf,
-    lock: Lock,
+    _lock: Lock,
 }
 
 impl RunFolder {
@@ -32,8 +32,13 @@ impl RunFolder {
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }
-        fs::create_dir(&making)?;
-        Ok(Some(RunFolder { making, target: target.to_owned(), lock }))
+        Ok(Some(RunFolder { making: Files::create(making)?, target: target.to_owned(), _lock: lock }))
+    }
+
+    /// Where it is as long as it has not its name.
+    #[cfg(feature = "parquet")]
+    pub fn making(&self) -> &Path {
+        &self.making.folder
     }
 
     /// Gives the folder its name; an earlier one of that name is replaced.
@@ -41,29 +46,27 @@ impl RunFolder {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
-        fs::rename(&self.making, &self.target)
+        fs::rename(&self.making.folder, &self.target)
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
         // Nothing more can be done about what will not go. A folder that is complete has another name by now.
-        let _ = fs::remove_dir_all(&self.making);
-        // The lock is still held: nobody else has made the file.
-        let _ = fs::remove_file(&self.lock.path);
+        let _ = fs::remove_dir_all(&self.making.folder);
     }
 }
 
 /// A lock file that this process holds.
 #[derive(Debug)]
-struct Lock {
+pub struct Lock {
     path: PathBuf,
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock; `None` while another process has it.
-    fn take(path: PathBuf) -> io::Result<Option<Self>> {
+    pub fn take(path: PathBuf) -> io::Result<Option<Self>> {
         loop {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
@@ -81,11 +84,44 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It is still held: nobody else has made the file.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 impl Folder for RunFolder {
     type File = BufWriter<File>;
 
     fn create(&mut self, name: &str) -> io::Result<Self::File> {
-        Ok(BufWriter::with_capacity(1 << 18, File::create_new(self.making.join(name))?))
+        self.making.create(name)
+    }
+
+    fn close(&mut self, name: &str, file: Self::File) -> io::Result<()> {
+        self.making.close(name, file)
+    }
+}
+
+/// Files of a folder.
+#[derive(Debug)]
+pub struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Makes the folder, which must not be there.
+    pub fn create(folder: PathBuf) -> io::Result<Self> {
+        fs::create_dir(&folder)?;
+        Ok(Files { folder })
+    }
+}
+
+impl Folder for Files {
+    type File = BufWriter<File>;
+
+    fn create(&mut self, name: &str) -> io::Result<Self::File> {
+        Ok(BufWriter::with_capacity(1 << 18, File::create_new(self.folder.join(name))?))
     }
 
     fn close(&mut self, _name: &str, mut file: Self::File) -> io::Result<()> {

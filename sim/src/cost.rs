@@ -10,13 +10,23 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Meter {
     start: Instant,
+    stat: &'static str,
     cpu: Option<f64>,
 }
 
 impl Meter {
-    /// Begins.
+    /// Of the process.
     pub fn start() -> Self {
-        Meter { start: Instant::now(), cpu: cpu_seconds() }
+        Self::of("/proc/self/stat")
+    }
+
+    /// Of the thread, which must be the one that asks.
+    pub fn of_thread() -> Self {
+        Self::of("/proc/thread-self/stat")
+    }
+
+    fn of(stat: &'static str) -> Self {
+        Meter { start: Instant::now(), stat, cpu: cpu_seconds(stat) }
     }
 
     /// Seconds that have passed.
@@ -26,15 +36,15 @@ impl Meter {
 
     /// Seconds of processor time; none where the system does not say.
     pub fn cpu(&self) -> Option<f64> {
-        Some(cpu_seconds()? - self.cpu?)
+        Some(cpu_seconds(self.stat)? - self.cpu?)
     }
 }
 
-/// User and system time of this process; Linux tells in hundredths of a second.
-fn cpu_seconds() -> Option<f64> {
+/// User and system time of a process or thread; Linux tells in hundredths of a second.
+fn cpu_seconds(stat: &str) -> Option<f64> {
     /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform that Rust supports.
     const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let stat = std::fs::read_to_string(stat).ok()?;
     // The second field is the program's name in parentheses, which may hold anything.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
