@@ -42,6 +42,21 @@ async fn a_function_lives_from_deployment_to_removal() {
     .await;
 }
 
+/// A node announces what it hosts; what it has removed is not "elsewhere" while it has not withdrawn it yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_function_is_gone_at_once() {
+    let node = lone().await;
+    let http = Http::of(&node);
+    for number in 0..30 {
+        let name = format!("f{number}");
+        deploy(&node, &name, "echo", &[]).await;
+        provided(&node, &name, 1).await;
+        let removed = http.send(Method::DELETE, "/system/functions", json!({ "functionName": name })).await;
+        let described = http.get(&format!("/system/function/{name}")).send().await.unwrap().status();
+        assert_eq!((removed, described.as_u16()), (202, 404), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_are_kept_apart() {
     let node = lone().await;

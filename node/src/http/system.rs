@@ -102,7 +102,9 @@ pub(super) async fn describe(
 /// A function that other nodes host. A gateway in front of this node asks before it calls, and any node can be called
 /// for any function.
 async fn elsewhere(app: &App, function: &FunctionName) -> Option<FunctionStatus> {
-    let providers = app.node.providers(function.as_str()).await.len() as u64;
+    // This node itself is one until it has withdrawn what was removed.
+    let providers = app.node.providers(function.as_str()).await;
+    let providers = providers.iter().filter(|provider| !provider.local).count() as u64;
     (providers > 0).then(|| FunctionStatus {
         name: function.service().to_owned(),
         namespace: function.namespace().to_owned(),
