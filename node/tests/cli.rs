@@ -211,6 +211,28 @@ async fn exit_codes_tell_mistakes_refusals_and_silence_apart() {
     }
 }
 
+/// Some commands work with any gateway; those that do not say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_no_node_is_told_apart() {
+    let gateway = gateway::Gateway::start().await;
+    let url = format!("http://{}", gateway.address);
+    for (arguments, code, part) in [
+        (&["list"][..], 0, "f"),
+        (&["invoke", "f", "--data", "hello"], 0, "hello"),
+        (&["peers"], 1, "this command needs a node"),
+        (&["providers", "f"], 1, "this command needs a node"),
+        (&["map", "f", "--count", "2"], 1, "this command needs a node"),
+        (&["logs", "g"], 1, "there is no such function"),
+        (&["describe", "g"], 1, "404 Not Found: 404 page not found"),
+    ] {
+        let mut command = edge_faas(arguments);
+        command.env("OPENFAAS_URL", &url);
+        let (got, out, error) = run(command).await;
+        assert_eq!(got, code, "{arguments:?}: {out}{error}");
+        assert!(if code == 0 { &out } else { &error }.contains(part), "{arguments:?}: {out}{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_login_that_faas_cli_stored_is_used() {
     let folder = tempfile::tempdir().unwrap();

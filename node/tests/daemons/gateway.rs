@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{any, get};
 use edge_faas_node::http::{Server, Settings};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +39,9 @@ impl Gateway {
             )
             .route("/system/namespaces", get(|| async { r#"["openfaas-fn"]"# }))
             .route("/healthz", get(|| async { "OK" }))
+            // What the original makes of a provider's 404.
+            .route("/system/logs", get(|| async { StatusCode::NOT_IMPLEMENTED }))
+            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
             .layer(axum::middleware::from_fn_with_state(Arc::clone(&asked), remember));
         let server =
             Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Settings::default()).await.unwrap();
