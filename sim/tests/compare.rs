@@ -364,6 +364,33 @@ fn margins_change_what_is_judged() {
     );
 }
 
+/// Every field's name, however deep.
+fn fields(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| {
+            into.insert(key.clone());
+            fields(value, into);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| fields(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_the_json_is_documented() {
+    let run = run_with(SCENARIO, &[]);
+    let other = run_with(SCENARIO, &["--set", "faas.policy=random"]);
+    let real = altered(&run, |_, text| text, Source::Memory);
+    let mut all = std::collections::BTreeSet::new();
+    fields(&json(&compare(&run.folder, &other.folder, &["--json"])), &mut all);
+    fields(&json(&compare(&run.folder, real.path(), &["--json", "--fidelity"])), &mut all);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/comparing.md");
+    let page = fs::read_to_string(page).unwrap();
+    let section = page.split("\n## JSON\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let unnamed: Vec<&String> = all.iter().filter(|field| !section.contains(&format!("`{field}`"))).collect();
+    assert!(all.len() > 40 && unnamed.is_empty(), "docs/comparing.md does not name {unnamed:?}");
+}
+
 /// The text of `calls.csv` with a column changed in every row.
 fn with_column(text: &str, column: &str, change: impl Fn(i64) -> i64) -> String {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
