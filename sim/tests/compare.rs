@@ -169,7 +169,7 @@ fn the_same_run_that_came_out_another_way_names_the_place() {
     let said = compare(&run.folder, other.path(), &["--identical"]);
     assert_eq!(said.code, 1);
     let line = said.text.lines().find(|line| line.starts_with("nodes.csv")).unwrap();
-    assert!(line.contains("line 4 (repetition 0, node "), "{line}");
+    assert!(line.contains("line 4 (repetition 0, node-"), "{line}");
     assert!(line.contains("): calls_bytes_out is ") && line.ends_with(" in base, 123456 in new"), "{line}");
     // Every statistic is as it was.
     assert_eq!(compare(&run.folder, other.path(), &["--strict"]).code, 0);
