@@ -7,6 +7,7 @@ use edge_faas_analysis::stats::{
     Pairing, RESAMPLES, benjamini_hochberg, bootstrap_medians, kolmogorov_smirnov, mann_whitney, median,
     quantile_of_sorted, wasserstein, wilcoxon,
 };
+use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -131,5 +132,46 @@ fn bootstrap_intervals_agree() {
         let ours = bootstrap_medians(&case.x, &case.y, pairing, 0.95, RESAMPLES, |x, y| y / x).unwrap();
         close(ours.low, case.low, 1e-2);
         close(ours.high, case.high, 1e-2);
+    }
+}
+
+/// The share of values that are at most `limit`.
+fn share_up_to(values: &[i64], limit: i64) -> f64 {
+    values.iter().filter(|value| **value <= limit).count() as f64 / values.len() as f64
+}
+
+proptest! {
+    #[test]
+    fn distances_are_those_of_the_definitions(
+        mut x in prop::collection::vec(-20..20_i64, 1..40),
+        mut y in prop::collection::vec(-20..20_i64, 1..40),
+    ) {
+        x.sort_unstable();
+        y.sort_unstable();
+        let gap = |limit| (share_up_to(&x, limit) - share_up_to(&y, limit)).abs();
+        let largest = (-20..20).map(gap).fold(0.0, f64::max);
+        let area: f64 = (-20..20).map(gap).sum();
+        prop_assert!((kolmogorov_smirnov(&x, &y).unwrap() - largest).abs() < 1e-12);
+        prop_assert!((wasserstein(&x, &y).unwrap() - area).abs() < 1e-9);
+        prop_assert_eq!(kolmogorov_smirnov(&x, &y), kolmogorov_smirnov(&y, &x));
+    }
+
+    #[test]
+    fn tests_of_ranks_know_no_sides_and_no_scale(
+        x in prop::collection::vec(0..30_u32, 1..30),
+        y in prop::collection::vec(0..30_u32, 1..30),
+    ) {
+        let (x, y): (Vec<f64>, Vec<f64>) = (x.into_iter().map(f64::from).collect(), y.into_iter().map(f64::from).collect());
+        let p = mann_whitney(&x, &y).unwrap().p;
+        prop_assert!((0.0..=1.0).contains(&p));
+        prop_assert!((mann_whitney(&y, &x).unwrap().p - p).abs() < 1e-12);
+        let cubed = |values: &[f64]| values.iter().map(|value| value * value * value).collect::<Vec<_>>();
+        prop_assert!((mann_whitney(&cubed(&x), &cubed(&y)).unwrap().p - p).abs() < 1e-12);
+
+        let pairs: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
+        let turned: Vec<(f64, f64)> = pairs.iter().map(|(x, y)| (*y, *x)).collect();
+        let p = wilcoxon(&pairs).p;
+        prop_assert!((0.0..=1.0).contains(&p));
+        prop_assert!((wilcoxon(&turned).p - p).abs() < 1e-12);
     }
 }

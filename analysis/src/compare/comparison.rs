@@ -25,7 +25,7 @@ pub struct Side {
     pub seed: u64,
     /// Repetitions of each variant.
     pub repetitions: u32,
-    /// The program and its version.
+    /// The program, its version and, if it is known, its git commit.
     pub program: String,
     /// The identity of what was run.
     pub run: String,
@@ -41,13 +41,15 @@ impl Side {
     pub(super) fn of(run: &Run) -> Self {
         let manifest = run.manifest();
         let kept = manifest.files.iter().filter(|entry| run.folder().join(&entry.name).exists()).count();
+        let program = &manifest.program;
+        let commit = program.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {commit}"));
         Side {
             folder: run.folder().display().to_string(),
             name: manifest.name.clone(),
             source: manifest.backend,
             seed: manifest.seed,
             repetitions: manifest.repetitions,
-            program: format!("{} {}", manifest.program.name, manifest.program.version),
+            program: format!("{} {}{commit}", program.name, program.version),
             run: manifest.run.clone(),
             run_hash: manifest.run_hash.clone(),
             kept,

@@ -76,7 +76,11 @@ fn first_row(table: Table, base: &Run, new: &Run) -> Result<String, RunError> {
                     .filter(|(at, column)| {
                         KEYS.contains(&column.name) && in_base.get(*at).is_some_and(|cell| !cell.is_empty())
                     })
-                    .map(|(at, column)| format!("{} {}", column.name, text(&in_base, at)))
+                    .map(|(at, column)| match text(&in_base, at) {
+                        // `node-3` says already that it is a node.
+                        cell if cell.starts_with(column.name) => cell,
+                        cell => format!("{} {cell}", column.name),
+                    })
                     .collect::<Vec<_>>()
                     .join(", ");
                 return Ok(format!(

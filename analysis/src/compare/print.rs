@@ -144,7 +144,8 @@ fn sides(layout: Layout, rows: &[Vec<String>]) -> String {
     layout.table(&names.map(|name| (name, false)), rows)
 }
 
-fn settings(layout: Layout, settings: &[Setting], out: &mut String) {
+/// What the scenarios set differently; `names` are those of the two runs.
+fn settings(layout: Layout, names: [&str; 2], settings: &[Setting], out: &mut String) {
     if settings.is_empty() {
         return;
     }
@@ -154,7 +155,7 @@ fn settings(layout: Layout, settings: &[Setting], out: &mut String) {
         .map(|one| vec![one.key.clone(), shown(&one.base), shown(&one.new)])
         .collect();
     let _ = writeln!(out, "{}\n", layout.bold("What the scenarios set differently"));
-    let _ = writeln!(out, "{}", layout.table(&[("key", false), ("base", false), ("new", false)], &rows));
+    let _ = writeln!(out, "{}", layout.table(&["key", names[0], names[1]].map(|name| (name, false)), &rows));
     if settings.len() > SETTINGS {
         let _ = writeln!(out, "and {} more, which --json lists\n", settings.len() - SETTINGS);
     }
@@ -175,7 +176,7 @@ impl Comparison {
             out.push('\n');
             return out;
         }
-        settings(layout, &self.settings, &mut out);
+        settings(layout, ["base", "new"], &self.settings, &mut out);
         if !self.files.is_empty() {
             let _ = writeln!(out, "{}\n", layout.bold("The same was run, and these files differ"));
             let rows: Vec<Vec<String>> =
@@ -296,7 +297,7 @@ impl Fidelity {
     pub fn text(&self, layout: Layout, all: bool) -> String {
         let mut out = sides(layout, &[side("simulated", &self.simulated), side("real", &self.real)]);
         out.push('\n');
-        settings(layout, &self.settings, &mut out);
+        settings(layout, ["simulated", "real"], &self.settings, &mut out);
         let holds = |row: &&FidelityRow| row.quantiles.iter().all(|quantile| quantile.holds);
         let good = self.rows.iter().filter(holds).count();
         let word = if self.holds { "passes" } else { "FAILS" };
