@@ -204,6 +204,15 @@ fn what_was_done_before_a_kill_is_not_done_again() {
         }
         assert!(entries(&place.path("out/grid")).is_empty(), "nothing looks complete");
 
+        // With another setting it is another run; what is there is not taken for a part of it.
+        let (_, notes) = place.done(&["sweep", "grid.toml", "--output", "out", "--repetitions", "1"]);
+        assert!(
+            notes.contains(&format!("{before} repetitions of the scenario with other settings")),
+            "{notes}"
+        );
+        assert!(!notes.contains("done before"), "{notes}");
+        fs::remove_dir_all(place.run("out").0).unwrap();
+
         let (_, notes) = place.done(&words);
         assert!(notes.contains(&format!("{before} repetitions done before")), "{notes}");
         place.done(&["grid.toml", "--set", "repetitions=60", "--output", "plain", "--quiet"]);
@@ -347,6 +356,8 @@ fn shards_that_are_not_all_of_one_sweep_are_refused() {
     says(merge(&[&a[0], &a[1]]), &["played by sim 9.9.9", "may differ"]);
     says(place.refused(&["sweep", "grid.toml", "--output", "a", "--shard", "2/2"]), &["sim 9.9.9", "delete"]);
     fs::write(&plan, text.replacen("\"executable\": \"", "\"executable\": \"0", 1)).unwrap();
+    let (_, notes) = place.done(&["merge", &a[0], &a[1], "--output", "builds"]);
+    assert!(notes.contains("2 builds of the same version"), "{notes}");
     says(
         place.refused(&["sweep", "grid.toml", "--output", "a", "--shard", "2/2"]),
         &["another build", "delete"],

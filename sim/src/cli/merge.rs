@@ -6,7 +6,7 @@ use super::sweep::{End, put_together};
 use super::{Failure, interrupt, print, target};
 use crate::sweep::{Cell, Plan, Shard, Store};
 use edge_faas_core::results::Cost;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// `sim merge`.
@@ -15,6 +15,12 @@ pub(super) fn merge(args: &Merge) -> Result<(), Failure> {
     let stores = args.shards.iter().map(|folder| Store::open(folder.clone()).map_err(Failure::input));
     let stores: Vec<Store> = stores.collect::<Result<_, _>>()?;
     let by_index = all_shards(&stores)?;
+    let builds = stores.iter().map(|store| &store.plan().executable).collect::<BTreeSet<_>>().len();
+    if builds > 1 && !args.quiet {
+        eprintln!(
+            "note: the shards were played by {builds} builds of the same version: for other processors, or of other code?"
+        );
+    }
     let Some(first) = stores.first() else { return Ok(()) };
     let plan = first.plan();
     let loaded = plan.loaded().map_err(|error| {

@@ -59,7 +59,11 @@ pub(super) fn sweep(args: &Sweep) -> Result<(), Failure> {
 fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Result<(), Failure> {
     let meter = Meter::start();
     let folder = target::begin(target)?;
-    let mut store = Store::begin(beside(target, ".", ".sweep"), plan).map_err(refused)?;
+    let place = beside(target, ".", ".sweep");
+    if !args.quiet && !place.exists() {
+        say_others(&place);
+    }
+    let mut store = Store::begin(place, plan).map_err(refused)?;
     let before: Vec<Cell> = store.cells().collect();
     let earlier = before
         .iter()
@@ -89,7 +93,7 @@ fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Res
     let schedule = schedule.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counts = schedule.repetitions().unwrap_or_else(|| repetitions(player.loaded));
     let stores: Vec<(Cell, &Store)> = Cell::all(&counts).map(|cell| (cell, &store)).collect();
-    let (folder, written) = put_together(folder, &stores)?;
+    let (folder, written) = put_together(folder, &stores).map_err(|failure| kept(failure, &store))?;
     let cost = Cost {
         events: earlier.events + played.events,
         messages: earlier.messages + played.messages,
@@ -156,14 +160,18 @@ fn fill(player: &Player<'_>, schedule: &Mutex<Schedule>, store: &mut Store) -> R
         total = play::add(&total, &cost);
         store.keep(cell, output, cost).map_err(Failure::other)
     });
-    match result {
-        Ok(()) => Ok(total),
-        Err(Failure::Interrupted(_)) => Err(Failure::Interrupted(format!(
+    result.map(|()| total).map_err(|failure| kept(failure, store))
+}
+
+/// The failure; of an interruption, with what is kept all the same.
+fn kept(failure: Failure, store: &Store) -> Failure {
+    match failure {
+        Failure::Interrupted(_) => Failure::Interrupted(format!(
             "{} kept in {}; the same command goes on from there",
             counted(store.cells().count(), "repetition"),
             store.folder().display()
-        ))),
-        Err(failure) => Err(failure),
+        )),
+        other => other,
     }
 }
 
@@ -303,6 +311,24 @@ fn refused(error: StoreError) -> Failure {
     match error {
         StoreError::Other { .. } => Failure::input(error),
         other => Failure::other(other),
+    }
+}
+
+/// Says what of other states of the scenario was begun and not ended: whoever changed a scenario in the middle of a
+/// sweep should not take what is played now for the rest of it.
+fn say_others(place: &Path) {
+    let Some(parent) = place.parent() else { return };
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "sweep")
+            && let Ok(other) = Store::open(path)
+        {
+            eprintln!(
+                "note: {} holds {} of the scenario with other settings, seed or rule: not used; delete it if it is of no use",
+                other.folder().display(),
+                counted(other.cells().count(), "repetition")
+            );
+        }
     }
 }
 

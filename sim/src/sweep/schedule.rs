@@ -183,7 +183,9 @@ mod tests {
             for last_first in [false, true] {
                 let (again, played) = play(threads, last_first, &[]);
                 assert_eq!(again, repetitions, "{threads} threads");
-                assert!(played < 27 + threads, "{threads} threads played {played}");
+                // Who waits for one that takes very long plays ahead what can be played, up to the bound.
+                let most = if last_first { 36 } else { 27 + threads - 1 };
+                assert!(played <= most, "{threads} threads played {played}");
             }
         }
     }

@@ -4,16 +4,35 @@ use edge_faas_core::results::{Overall, StoppingRule, Summary, text};
 use edge_faas_core::scenario::Variant;
 use std::io::Write;
 
-/// What the table on the terminal shows, if any variant has it: heading, metric, statistic, how a value reads, and
-/// whether its interval is shown.
-const COLUMNS: [(&str, &str, &str, fn(f64) -> String, bool); 7] = [
-    ("calls", "calls", "count", text::count, false),
-    ("ok", "success", "share", text::share, false),
-    ("p50", "latency", "p50", text::micros, true),
-    ("p95", "latency", "p95", text::micros, true),
-    ("p99", "latency", "p99", text::micros, false),
-    ("goodput/s", "goodput", "rate", text::ratio, false),
-    ("makespan", "makespan", "p50", text::micros, true),
+/// A column of the table on the terminal.
+struct Shown {
+    heading: &'static str,
+    metric: &'static str,
+    statistic: &'static str,
+    /// Whether its interval is shown too.
+    interval: bool,
+}
+
+impl Shown {
+    const fn new(
+        heading: &'static str,
+        metric: &'static str,
+        statistic: &'static str,
+        interval: bool,
+    ) -> Self {
+        Shown { heading, metric, statistic, interval }
+    }
+}
+
+/// What the table shows, if any variant has it.
+const COLUMNS: [Shown; 7] = [
+    Shown::new("calls", "calls", "count", false),
+    Shown::new("ok", "success", "share", false),
+    Shown::new("p50", "latency", "p50", true),
+    Shown::new("p95", "latency", "p95", true),
+    Shown::new("p99", "latency", "p99", false),
+    Shown::new("goodput/s", "goodput", "rate", false),
+    Shown::new("makespan", "makespan", "p50", true),
 ];
 
 /// The columns of the tidy table that follow the factors.
@@ -65,94 +84,73 @@ pub(crate) fn for_terminal(
     summaries: &[(String, Summary)],
     rule: Option<&StoppingRule>,
 ) -> String {
-    let phases = |summary: &Summary| -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for name in summary.repetitions().iter().flat_map(|repetition| &repetition.phases) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
-        names
-    };
     let several = summaries.iter().any(|(_, summary)| phases(summary).len() > 1);
     let mut lines: Vec<(Vec<String>, &Summary, String)> = Vec::new();
     for (variant, (_, summary)) in variants.iter().zip(summaries) {
         let mut head: Vec<String> = variant.values.iter().map(|(_, level)| level.clone()).collect();
         head.push(summary.repetitions().len().to_string());
-        if !several {
-            lines.push((head, summary, "all".to_owned()));
-            continue;
-        }
-        for phase in phases(summary) {
-            let mut head = head.clone();
-            head.push(phase.clone());
-            lines.push((head, summary, format!("phase={phase}")));
-        }
-    }
-    let find = |summary: &Summary, metric: &str, group: &str, statistic: &str| -> Option<Overall> {
-        let is = |row: &&Overall| row.metric == metric && row.group == group && row.statistic == statistic;
-        summary.overall().iter().find(is).cloned()
-    };
-    let shown: Vec<_> = COLUMNS
-        .iter()
-        .filter(|(_, metric, statistic, ..)| {
-            lines.iter().any(|(_, summary, group)| find(summary, metric, group, statistic).is_some())
-        })
-        .collect();
-
-    let mut heading: Vec<String> = variants
-        .first()
-        .map_or(&[][..], |variant| &variant.values)
-        .iter()
-        .map(|(name, _)| name.rsplit('.').next().unwrap_or(name).to_owned())
-        .collect();
-    heading.push("n".into());
-    if several {
-        heading.push("phase".into());
-    }
-    heading.extend(shown.iter().map(|(name, ..)| (*name).to_owned()));
-    let judged = |row: &Overall, rule: &StoppingRule| {
-        row.group == rule.group && format!("{}_{}", row.metric, row.statistic) == rule.metric
-    };
-    if let Some(rule) = rule {
-        heading.push(if rule.group == "all" {
-            rule.metric.clone()
+        if several {
+            lines.extend(phases(summary).into_iter().map(|phase| {
+                let head = head.iter().cloned().chain([phase.to_owned()]).collect();
+                (head, summary, format!("phase={phase}"))
+            }));
         } else {
-            format!("{} {}", rule.metric, rule.group)
-        });
+            lines.push((head, summary, "all".to_owned()));
+        }
     }
+    let any_has = |column: &&Shown| {
+        lines.iter().any(|(_, summary, group)| summary.get(column.metric, group, column.statistic).is_some())
+    };
+    let shown: Vec<&Shown> = COLUMNS.iter().filter(any_has).collect();
+
+    let factors = variants.first().map_or(&[][..], |variant| &variant.values);
+    let mut heading: Vec<String> =
+        factors.iter().map(|(name, _)| name.rsplit('.').next().unwrap_or(name).to_owned()).collect();
+    heading.push("n".into());
+    heading.extend(several.then(|| "phase".into()));
+    heading.extend(shown.iter().map(|column| column.heading.to_owned()));
+    heading.extend(rule.map(|rule| match rule.group.as_str() {
+        "all" => rule.metric.clone(),
+        group => format!("{} {group}", rule.metric),
+    }));
     let mut rows = vec![heading];
-    for (head, summary, group) in &lines {
-        let mut row = head.clone();
-        for (_, metric, statistic, show, with_interval) in &shown {
-            row.push(match find(summary, metric, group, statistic) {
-                None => "-".into(),
-                Some(found) => match found.value.interval.filter(|_| *with_interval) {
-                    Some((low, high)) => {
-                        format!("{} [{} – {}]", show(found.value.median), show(low), show(high))
-                    }
-                    None => show(found.value.median),
-                },
-            });
+    for (mut row, summary, group) in lines {
+        for column in &shown {
+            let found = summary.get(column.metric, &group, column.statistic);
+            row.push(found.map_or_else(|| "-".into(), |found| reads(found, column.interval)));
         }
         if let Some(rule) = rule {
-            let found = summary.overall().iter().find(|row| judged(row, rule));
-            row.push(found.map_or_else(|| "-".into(), plain));
+            let judged = |row: &&Overall| {
+                row.group == rule.group && format!("{}_{}", row.metric, row.statistic) == rule.metric
+            };
+            let found = summary.overall().iter().find(judged);
+            row.push(found.map_or_else(|| "-".into(), |found| reads(found, true)));
         }
         rows.push(row);
     }
     text::table(&rows)
 }
 
-/// A value with its interval, in its own unit.
-fn plain(row: &Overall) -> String {
+/// The measured phases that had calls in any repetition.
+fn phases(summary: &Summary) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in summary.repetitions().iter().flat_map(|repetition| &repetition.phases) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A statistic as a person reads it, with its interval if that is wanted.
+fn reads(row: &Overall, interval: bool) -> String {
     let show: fn(f64) -> String = match row.unit.as_ref() {
         "us" => text::micros,
         "share" => text::share,
         "count" => text::count,
         _ => text::ratio,
     };
-    match row.value.interval {
+    match row.value.interval.filter(|_| interval) {
         Some((low, high)) => format!("{} [{} – {}]", show(row.value.median), show(low), show(high)),
         None => show(row.value.median),
     }
@@ -209,8 +207,18 @@ mod tests {
         ];
         let mut bytes = Vec::new();
         write_csv(&variants, &summaries, &mut bytes).unwrap();
-        insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @r#"
+        function.f.providers,factor.method,metric,group,statistic,value,unit,low,high,n,method
+        1,"a,b",success,all,share,0.995,share,0.995,0.995,3,median; range 1 and 3 of 3 cover 75.0 %
+        1,"a,b",latency,all,p95,20000,us,10000,30000,3,median; range 1 and 3 of 3 cover 75.0 %
+        2,c,success,all,share,0.995,share,,,1,single repetition
+        2,c,latency,all,p95,inf,us,,,1,single repetition
+        "#);
         let rule = StoppingRule::parse("latency_p95 ±5%", 9).unwrap();
-        insta::assert_snapshot!(for_terminal(&variants, &summaries, Some(&rule)), @"");
+        insta::assert_snapshot!(for_terminal(&variants, &summaries, Some(&rule)), @r"
+        providers  method  n      ok                    p95            latency_p95
+        1             a,b  3  99.5 %  20 ms [10 ms – 30 ms]  20 ms [10 ms – 30 ms]
+        2               c  1  99.5 %                  never                  never
+        ");
     }
 }
