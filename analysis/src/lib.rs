@@ -2,6 +2,8 @@
 //!
 //! Everything here begins with [`Run::open`], which refuses a folder that is not whole.
 
+pub mod plot;
+pub mod report;
 mod run;
 
 pub use run::{Rows, Run, RunError};

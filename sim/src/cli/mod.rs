@@ -4,7 +4,9 @@ mod args;
 mod cost;
 mod folder;
 mod interrupt;
+mod plot;
 mod progress;
+mod report;
 mod run;
 mod trace;
 mod verify;
@@ -51,6 +53,8 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => schema(),
         Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
         Some(Command::Trace(trace)) => trace::trace(&trace),
+        Some(Command::Plot(args)) => plot::plot(&args),
+        Some(Command::Report(args)) => report::report(&args),
         None => run::run(&cli.run),
     };
     match result {
