@@ -5,7 +5,9 @@ mod compare;
 mod interrupt;
 mod merge;
 mod play;
+mod plot;
 mod progress;
+mod report;
 mod run;
 mod sweep;
 mod target;
@@ -59,6 +61,8 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Sweep(sweep)) => sweep::sweep(&sweep),
         Some(Command::Merge(merge)) => merge::merge(&merge),
+        Some(Command::Plot(args)) => plot::plot(&args),
+        Some(Command::Report(args)) => report::report(&args),
         None => run::run(&cli.run),
     };
     match result {
