@@ -119,6 +119,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         inputs: loaded.inputs.clone(),
         files: written.files.clone(),
         host: cost::host(),
+        real: None,
         cost,
     };
     let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
