@@ -234,9 +234,14 @@ fn nodes_account_for_calls_and_bytes() {
     let calls = run.calls();
     let (mut bytes_in, mut bytes_out, mut executions, mut nodes) = (0, 0, 0, 0);
     run.each_node(|node| {
-        bytes_in += node.upkeep_bytes_in + node.lookup_bytes_in + node.records_bytes_in + node.calls_bytes_in;
-        bytes_out +=
-            node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
+        bytes_in += node.upkeep_bytes_in.unwrap_or(0)
+            + node.lookup_bytes_in.unwrap_or(0)
+            + node.records_bytes_in.unwrap_or(0)
+            + node.calls_bytes_in.unwrap_or(0);
+        bytes_out += node.upkeep_bytes_out.unwrap_or(0)
+            + node.lookup_bytes_out.unwrap_or(0)
+            + node.records_bytes_out.unwrap_or(0)
+            + node.calls_bytes_out.unwrap_or(0);
         executions += node.executions;
         nodes += 1;
         assert!(node.uptime_us >= 0 && node.busy_us >= 0);
@@ -294,8 +299,10 @@ anycall = { rate = "40/s", policy = "random" }
     run.each_node(|node| {
         executions += node.executions;
         busy += node.busy_us;
-        bytes_out +=
-            node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
+        bytes_out += node.upkeep_bytes_out.unwrap_or(0)
+            + node.lookup_bytes_out.unwrap_or(0)
+            + node.records_bytes_out.unwrap_or(0)
+            + node.calls_bytes_out.unwrap_or(0);
         nodes += 1;
         // The run ends with its last call, a little after the phase.
         assert!((20_000_000..21_000_000).contains(&node.uptime_us), "{}", node.uptime_us);

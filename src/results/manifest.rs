@@ -48,6 +48,9 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// The machine.
     pub host: Host,
+    /// What only a run of real nodes has to say of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<RealNodes>,
     /// What the run cost. Differs from run to run: it is in no other file, and in no hash.
     pub cost: Cost,
 }
@@ -74,6 +77,22 @@ pub struct Host {
     pub cpu: Option<String>,
     /// Operating system and architecture.
     pub os: String,
+}
+
+/// How far a run of real nodes can be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealNodes {
+    /// How links were shaped: `transport` (in the nodes), `netem` (in the kernel).
+    pub links: String,
+    /// The busiest that the machine was during a repetition: a share of all its cores' time.
+    pub busiest: Option<f64>,
+    /// The most that calls were late in a repetition, in microseconds: the 99th percentile of the time from due to sent.
+    pub latest_us: i64,
+    /// What makes the run doubtful, a sentence each; empty for a good one.
+    pub doubts: Vec<String>,
+    /// What the scenario asks for that real nodes cannot honour, and that was left out at the user's word.
+    pub left_out: Vec<String>,
 }
 
 /// What a run cost.
@@ -215,6 +234,7 @@ pub(super) mod tests {
             }],
             files,
             host: Host { cores: 2, cpu: None, os: "linux x86_64".into() },
+            real: None,
             cost: Cost { events: 7, wall_seconds: 0.1, ..Cost::default() },
         }
     }

@@ -229,37 +229,37 @@ record! {
         /// Share of those entries whose peer was not alive (only the simulator knows).
         stale_share: Option<f64> ["share"],
         /// Messages it received for upkeep.
-        upkeep_messages_in: u64 ["count"],
+        upkeep_messages_in: Option<u64> ["count"],
         /// Messages it sent for upkeep.
-        upkeep_messages_out: u64 ["count"],
+        upkeep_messages_out: Option<u64> ["count"],
         /// Bytes it received for upkeep.
-        upkeep_bytes_in: u64 ["bytes"],
+        upkeep_bytes_in: Option<u64> ["bytes"],
         /// Bytes it sent for upkeep.
-        upkeep_bytes_out: u64 ["bytes"],
+        upkeep_bytes_out: Option<u64> ["bytes"],
         /// Messages it received for look-ups of calls.
-        lookup_messages_in: u64 ["count"],
+        lookup_messages_in: Option<u64> ["count"],
         /// Messages it sent for look-ups of calls.
-        lookup_messages_out: u64 ["count"],
+        lookup_messages_out: Option<u64> ["count"],
         /// Bytes it received for look-ups of calls.
-        lookup_bytes_in: u64 ["bytes"],
+        lookup_bytes_in: Option<u64> ["bytes"],
         /// Bytes it sent for look-ups of calls.
-        lookup_bytes_out: u64 ["bytes"],
+        lookup_bytes_out: Option<u64> ["bytes"],
         /// Messages it received for records.
-        records_messages_in: u64 ["count"],
+        records_messages_in: Option<u64> ["count"],
         /// Messages it sent for records.
-        records_messages_out: u64 ["count"],
+        records_messages_out: Option<u64> ["count"],
         /// Bytes it received for records.
-        records_bytes_in: u64 ["bytes"],
+        records_bytes_in: Option<u64> ["bytes"],
         /// Bytes it sent for records.
-        records_bytes_out: u64 ["bytes"],
+        records_bytes_out: Option<u64> ["bytes"],
         /// Messages it received for calls.
-        calls_messages_in: u64 ["count"],
+        calls_messages_in: Option<u64> ["count"],
         /// Messages it sent for calls.
-        calls_messages_out: u64 ["count"],
+        calls_messages_out: Option<u64> ["count"],
         /// Bytes it received for calls.
-        calls_bytes_in: u64 ["bytes"],
+        calls_bytes_in: Option<u64> ["bytes"],
         /// Bytes it sent for calls.
-        calls_bytes_out: u64 ["bytes"],
+        calls_bytes_out: Option<u64> ["bytes"],
     }
 }
 

@@ -151,6 +151,7 @@ fn known() -> (TempDir, Run) {
     let (folder, written) = writer.finish().unwrap();
     let manifest = Manifest {
         stopped: None,
+        real: None,
         schema: SCHEMA,
         program: Program { name: "sim".into(), version: "0.1.0".into(), git_commit: None },
         command: vec!["sim".into(), "known.toml; rm <b>".into()],

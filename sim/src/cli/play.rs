@@ -249,6 +249,7 @@ pub(super) fn manifest(
         inputs: loaded.inputs.clone(),
         files: written.files.clone(),
         host: cost::host(),
+        real: None,
         cost,
     }
 }

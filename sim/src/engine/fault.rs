@@ -182,7 +182,8 @@ impl Engine<'_> {
     }
 }
 
-fn kind(action: &FaultAction) -> EventKind {
+/// What a fault is called in `events.csv`.
+pub fn kind(action: &FaultAction) -> EventKind {
     match action {
         FaultAction::Kill { .. } => EventKind::Kill,
         FaultAction::PowerOff { .. } => EventKind::PowerOff,
@@ -197,7 +198,7 @@ fn kind(action: &FaultAction) -> EventKind {
 }
 
 /// What a fault does, for a person.
-fn describe(action: &FaultAction, nodes: &[u32]) -> String {
+pub fn describe(action: &FaultAction, nodes: &[u32]) -> String {
     let nodes = match nodes.len() {
         1 => "1 node".to_owned(),
         many => format!("{many} nodes"),

@@ -30,6 +30,7 @@ mod truth;
 mod workload;
 
 pub use build::{BuildError, Inputs, check, config, fabric};
+pub use fault::{describe as describe_fault, kind as kind_of_fault};
 
 use crate::discovery::Discovery;
 use crate::network::{Fabric, Rules, Transfers};

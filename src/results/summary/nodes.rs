@@ -12,6 +12,8 @@ pub(super) struct NodeStats {
     uptime_us: i128,
     messages: [u64; TrafficClass::COUNT],
     bytes: [u64; TrafficClass::COUNT],
+    /// Somebody counted it: nobody does for real nodes.
+    traffic_known: bool,
     table: Samples,
     stale: Option<(u64, f64)>,
     /// Busy time over capacity of the nodes that host a function: how many, sum, sum of squares, largest.
@@ -28,6 +30,7 @@ impl NodeStats {
             uptime_us: 0,
             messages: [0; TrafficClass::COUNT],
             bytes: [0; TrafficClass::COUNT],
+            traffic_known: false,
             table: Samples::new(),
             stale: None,
             load: (0, 0.0, 0.0, 0.0),
@@ -48,8 +51,9 @@ impl NodeStats {
         let bytes =
             [node.upkeep_bytes_out, node.lookup_bytes_out, node.records_bytes_out, node.calls_bytes_out];
         for class in 0..TrafficClass::COUNT {
-            self.messages[class] = self.messages[class].saturating_add(messages[class]);
-            self.bytes[class] = self.bytes[class].saturating_add(bytes[class]);
+            self.traffic_known |= messages[class].is_some();
+            self.messages[class] = self.messages[class].saturating_add(messages[class].unwrap_or(0));
+            self.bytes[class] = self.bytes[class].saturating_add(bytes[class].unwrap_or(0));
         }
         self.table.record(i64::from(node.table_size));
         if let Some(share) = node.stale_share {
@@ -72,7 +76,7 @@ impl NodeStats {
             return;
         }
         let node_seconds = self.uptime_us as f64 / 1e6;
-        for class in TrafficClass::ALL {
+        for class in TrafficClass::ALL.iter().copied().filter(|_| self.traffic_known) {
             let mut out = Collector::new(out, format!("class={class}"));
             let (messages, bytes) = (self.messages[class.index()], self.bytes[class.index()]);
             out.ratio("traffic", "bytes", "bytes/s per node", bytes as f64, node_seconds, n);

@@ -31,9 +31,12 @@ impl NodeData {
                 let load = node.busy_us as f64 / (node.capacity * node.uptime_us as f64);
                 record(&mut data.load[series], libm::round(load * MILLION) as i64);
             }
-            let bytes =
-                node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
-            record(&mut data.sent[series], libm::round(bytes as f64 / seconds) as i64);
+            let classes =
+                [node.upkeep_bytes_out, node.lookup_bytes_out, node.records_bytes_out, node.calls_bytes_out];
+            // Real nodes do not count them.
+            if let Some(bytes) = classes.into_iter().sum::<Option<u64>>() {
+                record(&mut data.sent[series], libm::round(bytes as f64 / seconds) as i64);
+            }
         })?;
         Ok(data)
     }

@@ -1,0 +1,56 @@
+//! Loopback addresses of nodes: each has one of its own, so that all have the same ports and keep them over restarts.
+
+use crate::failure::Failure;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// The port that holds a subnet while a run has it.
+const HOLD_PORT: u16 = 4_000;
+/// The second parts of addresses that runs take.
+const SECOND: std::ops::RangeInclusive<u8> = 77..=126;
+/// Addresses of the last part, without 0 and 255.
+const LAST: u32 = 250;
+
+/// A part of 127.0.0.0/8 that one run has.
+#[derive(Debug)]
+pub(super) struct Subnet {
+    second: u8,
+    _hold: TcpListener,
+}
+
+impl Subnet {
+    /// Takes one that no other run has.
+    pub(super) fn take() -> Result<Self, Failure> {
+        let mut reason = String::new();
+        for second in SECOND {
+            let address = SocketAddr::from((Ipv4Addr::new(127, second, 0, 1), HOLD_PORT));
+            match TcpListener::bind(address) {
+                Ok(hold) => return Ok(Subnet { second, _hold: hold }),
+                Err(error) => reason = format!("{address}: {error}"),
+            }
+        }
+        Err(Failure::Other(format!(
+            "no loopback addresses are free for the nodes ({reason}): wait for other runs of the harness to end, or see \
+             whether this system has all of 127.0.0.0/8 (Linux does)"
+        )))
+    }
+
+    /// The address of a node.
+    pub(super) fn address(&self, node: u32) -> Ipv4Addr {
+        let third = 1 + node / LAST;
+        Ipv4Addr::new(127, self.second, third.min(255) as u8, (1 + node % LAST) as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_node_of_every_run_has_an_address_of_its_own() {
+        let (one, other) = (Subnet::take().unwrap(), Subnet::take().unwrap());
+        let addresses: std::collections::BTreeSet<Ipv4Addr> =
+            (0..1_000).flat_map(|node| [one.address(node), other.address(node)]).collect();
+        assert_eq!(addresses.len(), 2_000);
+        assert!(addresses.iter().all(|address| address.is_loopback() && address.octets()[3] != 0));
+    }
+}

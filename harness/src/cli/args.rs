@@ -1,0 +1,98 @@
+//! What can be asked of `harness`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Plays scenarios of decentralized edge FaaS with real nodes, and writes what the simulator writes.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Plays a scenario with real nodes and writes a run folder.
+    Run(Run),
+    /// Takes away what runs left that were killed: containers, networks, images, processes, folders.
+    Clean,
+    /// Says what this machine can do.
+    Doctor(Doctor),
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The scenario file.
+    pub(super) scenario: PathBuf,
+    /// What nodes run as.
+    #[arg(long, value_enum, default_value_t = BackendKind::Docker)]
+    pub(super) backend: BackendKind,
+    /// The program of a node. By default `edge-faas` beside this program, or on the path, or what EDGE_FAAS_NODE names; containers need one that is
+    /// linked statically.
+    #[arg(long, value_name = "FILE")]
+    pub(super) node: Option<PathBuf>,
+    /// Sets any key of the scenario: `--set network.nodes=5`. A factor of the sweep that is set has this one level.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(super) set: Vec<(String, String)>,
+    /// Runs only these levels of a factor of the sweep: `--only path=local,nearest-warm`. Counts more than what the
+    /// scenario says under `[harness]`.
+    #[arg(long, value_name = "FACTOR=LEVEL,…", value_parser = key_value)]
+    pub(super) only: Vec<(String, String)>,
+    /// The seed of all draws; the same as `--set seed=N`.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// How many repetitions; counts more than what the scenario says.
+    #[arg(long, value_name = "N")]
+    pub(super) repetitions: Option<u32>,
+    /// Where the run's folder goes: DIR/<name>/<seed>-<run>-<backend>. By default what the scenario says, else `results`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Replaces the folder of an earlier run of the same scenario and seed.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Leaves out what real nodes cannot honour, instead of refusing the scenario. The manifest says what.
+    #[arg(long)]
+    pub(super) allow_unsupported: bool,
+    /// Runs although links are not what the scenario asks for. The manifest says so.
+    #[arg(long)]
+    pub(super) allow_bad_links: bool,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// The program of a node.
+    #[arg(long, value_name = "FILE")]
+    pub(super) node: Option<PathBuf>,
+}
+
+/// What nodes run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum BackendKind {
+    /// Containers of the local Docker engine.
+    Docker,
+    /// Processes of this machine.
+    Process,
+    /// All in one process, over a transport in memory.
+    Memory,
+}
+
+impl Run {
+    /// All changes to the scenario as keys and values.
+    pub(super) fn overrides(&self) -> Vec<(String, String)> {
+        let mut all = self.set.clone();
+        all.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
+        all
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(format!("`{text}` is not KEY=VALUE, for instance network.nodes=5")),
+    }
+}

@@ -1,0 +1,48 @@
+//! `harness doctor`: what this machine can do.
+
+use super::args::Doctor;
+use super::print;
+use super::run::node_program;
+use crate::backend::Engine;
+use crate::failure::Failure;
+use crate::host::has_netem;
+use edge_faas_sim::cost::host;
+use std::fmt::Write;
+
+/// Says what each backend has here, and what it lacks.
+pub(super) async fn doctor(args: &Doctor) -> Result<(), Failure> {
+    let mut text = String::new();
+    let host = host();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "machine   {} cores, {}", host.cores, host.cpu.as_deref().unwrap_or(&host.os));
+    let node = node_program(args.node.as_deref());
+    let _ = match &node {
+        Ok(program) => writeln!(text, "node      {}", program.display()),
+        Err(error) => writeln!(text, "node      {error}"),
+    };
+    let _ = writeln!(text, "memory    runs");
+    let _ = writeln!(text, "process   {}", if node.is_ok() { "runs" } else { "needs the program of a node" });
+    match Engine::connect().await {
+        Err(error) => {
+            let _ = writeln!(text, "docker    {error}");
+        }
+        Ok(engine) => {
+            let _ = writeln!(text, "docker    {}", engine.describe().await?);
+            let left = engine.leftovers(None).await?;
+            if !left.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "          {} containers, {} networks, {} images of runs are there: `harness clean` takes them \
+                     away, also those of runs that run",
+                    left.containers.len(),
+                    left.networks.len(),
+                    left.images.len()
+                );
+            }
+        }
+    }
+    let netem =
+        if has_netem() { "the kernel has netem; not used" } else { "the kernel has no netem; not needed" };
+    let _ = writeln!(text, "links     shaped by the nodes' transport ({netem})");
+    print(&text)
+}

@@ -1,0 +1,387 @@
+//! `harness run SCENARIO`.
+
+use super::args::{BackendKind, Run};
+use super::grid::restrict;
+use super::print;
+use super::progress::Progress;
+use crate::backend::{Backend, Docker, Engine, Memory, Process};
+use crate::failure::Failure;
+use crate::links::METHOD;
+use crate::plan::Plan;
+use crate::run::{Quality, Wishes, repeat};
+use crate::unsupported::{complaints, misplaced};
+use edge_faas_core::results::{
+    self, Cost, Folder, MANIFEST, Manifest, Program, RealNodes, RepetitionPlan, RepetitionWriter, RunContext,
+    RunWriter, SCHEMA, Source, Summary, terminal_summary,
+};
+use edge_faas_core::scenario::schema::FaultAction;
+use edge_faas_core::scenario::{Loaded, Loader, Scenario};
+use edge_faas_sim::cost::{self, Meter};
+use edge_faas_sim::engine::{self, Inputs};
+use edge_faas_sim::folder::{RunFolder, TemporaryScratch};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Files as the operating system has them.
+struct Disk;
+
+impl Loader for Disk {
+    fn load(&self, path: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+}
+
+/// What is needed to begin.
+struct Prepared {
+    loaded: Loaded,
+    inputs: Vec<Inputs>,
+    repetitions: u32,
+    left_out: Vec<String>,
+    scenario: serde_json::Value,
+    run: String,
+    target: PathBuf,
+}
+
+fn prepare(args: &Run) -> Result<Prepared, Failure> {
+    let path = args.scenario.to_str();
+    let path = path.ok_or_else(|| Failure::input("the scenario's path is not valid UTF-8"))?;
+    let loaded = Scenario::load(path, &Disk, &args.overrides()).map_err(Failure::input)?;
+    let mut loaded = restrict(loaded, &args.only)?;
+    let Some(first) = loaded.variants.first() else {
+        return Err(Failure::Input(format!("{path}: no combination of the sweep is left to run")));
+    };
+    let scenario = &first.scenario;
+    let repetitions = args.repetitions.or(scenario.harness.repetitions).unwrap_or(scenario.repetitions);
+    for variant in &mut loaded.variants {
+        // What is run is what its identity says.
+        variant.scenario.repetitions = repetitions;
+    }
+    let inputs: Result<Vec<Inputs>, Failure> = loaded
+        .variants
+        .iter()
+        .map(|variant| Inputs::read(&variant.scenario).map_err(Failure::input))
+        .collect();
+    let inputs = inputs?;
+    let left_out = refuse(args, &loaded, &inputs)?;
+    let scenario = serde_json::to_value(loaded.identity()).map_err(Failure::other)?;
+    let (name, seed, directory) = loaded.variants.first().map_or_else(Default::default, |variant| {
+        let scenario = &variant.scenario;
+        (scenario.name.clone(), scenario.seed, scenario.output.directory.clone())
+    });
+    let run = results::run_id(&scenario, seed);
+    let root = args.output.clone().unwrap_or_else(|| PathBuf::from(directory));
+    // Beside the simulator's of the same scenario.
+    let folder = format!("{}-{}", Manifest::folder_name(&run, seed), source(args.backend));
+    let target = root.join(name).join(folder);
+    if target.exists() && !args.force {
+        return Err(Failure::Input(format!(
+            "{}: this scenario has been run with this seed; --force replaces the run, --output DIR puts another beside it",
+            target.display()
+        )));
+    }
+    Ok(Prepared { loaded, inputs, repetitions, left_out, scenario, run, target })
+}
+
+fn source(backend: BackendKind) -> Source {
+    match backend {
+        BackendKind::Docker => Source::Docker,
+        BackendKind::Process => Source::Process,
+        BackendKind::Memory => Source::Memory,
+    }
+}
+
+/// Refuses what real nodes cannot honour; at the user's word says what is left out.
+fn refuse(args: &Run, loaded: &Loaded, inputs: &[Inputs]) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for (variant, inputs) in loaded.variants.iter().zip(inputs) {
+        let scenario = &variant.scenario;
+        engine::check(scenario, inputs).map_err(Failure::input)?;
+        found.extend(complaints(scenario));
+        let plan = Plan::new(Arc::new(scenario.clone()), inputs, 0)?;
+        found.extend(misplaced(&plan));
+        let off = |action: &FaultAction| matches!(action, FaultAction::PowerOff { .. });
+        if args.backend == BackendKind::Memory && scenario.faults.iter().any(|fault| off(&fault.action)) {
+            return Err(Failure::input(
+                "power_off: a node cannot go silent alone within one process: use --backend process or docker",
+            ));
+        }
+    }
+    found.sort();
+    found.dedup();
+    if found.is_empty() || args.allow_unsupported {
+        return Ok(found);
+    }
+    Err(Failure::Input(format!(
+        "{}: real nodes cannot honour all of it:\n  {}\n--allow-unsupported runs it without; --set changes a key",
+        args.scenario.display(),
+        found.join("\n  ")
+    )))
+}
+
+/// The program of a node: what was asked for, else what lies beside this program, else what is on the path.
+pub(super) fn node_program(asked: Option<&Path>) -> Result<PathBuf, Failure> {
+    let missing = |what: String| {
+        Failure::Input(format!(
+            "{what}; `cargo build -p edge-faas-node` builds the program of a node, --node FILE (or EDGE_FAAS_NODE) names it"
+        ))
+    };
+    let named = std::env::var_os("EDGE_FAAS_NODE").map(PathBuf::from);
+    if let Some(asked) = asked.map(Path::to_owned).or(named) {
+        return match asked.is_file() {
+            true => Ok(asked),
+            false => Err(missing(format!("{}: there is no such program", asked.display()))),
+        };
+    }
+    let beside = std::env::current_exe().ok().and_then(|this| Some(this.parent()?.join("edge-faas")));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("edge-faas"));
+    let found = beside.into_iter().chain(on_path).find(|program| program.is_file());
+    found.ok_or_else(|| {
+        missing("the program `edge-faas` is neither beside this one nor on the path".to_owned())
+    })
+}
+
+/// What the backends of all repetitions are made from.
+enum Ground {
+    Memory,
+    Process(PathBuf),
+    /// With the image, and the run's name for its label.
+    Docker(Engine, String, String),
+}
+
+impl Ground {
+    async fn new(args: &Run, stop: &CancellationToken) -> Result<Self, Failure> {
+        if args.backend == BackendKind::Memory {
+            return Ok(Ground::Memory);
+        }
+        let program = node_program(args.node.as_deref())?;
+        if args.backend == BackendKind::Process {
+            return Ok(Ground::Process(program));
+        }
+        let engine = Engine::connect().await?;
+        let run = unique_name();
+        let image = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Failure::Interrupted),
+            image = engine.build_image(&program, &run) => image,
+        };
+        match image {
+            Ok(image) => Ok(Ground::Docker(engine, image, run)),
+            Err(error) => {
+                // What there is of it.
+                engine.clean(Some(&run)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn backend(&self, plan: &Arc<Plan>) -> Result<Arc<dyn Backend>, Failure> {
+        Ok(match self {
+            Ground::Memory => Arc::new(Memory::new()?),
+            Ground::Process(program) => Arc::new(Process::new(program)?),
+            Ground::Docker(engine, image, run) => {
+                Arc::new(Docker::new(engine.clone(), image.clone(), run, plan.clone()).await?)
+            }
+        })
+    }
+
+    /// Takes away what is left, however the run ended.
+    async fn clear(&self) -> Result<(), Failure> {
+        match self {
+            Ground::Docker(engine, _, run) => engine.clean(Some(run)).await.map(drop),
+            Ground::Memory | Ground::Process(_) => Ok(()),
+        }
+    }
+}
+
+/// `harness run`.
+pub(super) async fn run(args: &Run) -> Result<(), Failure> {
+    let prepared = prepare(args)?;
+    let stop = stopping()?;
+    let ground = Ground::new(args, &stop).await?;
+    let result = play(args, prepared, &ground, &stop).await;
+    let cleared = ground.clear().await;
+    let text = result?;
+    cleared?;
+    if args.quiet { Ok(()) } else { print(&text) }
+}
+
+/// Plays all repetitions and writes their folder. Returns what to tell of it.
+async fn play(
+    args: &Run,
+    prepared: Prepared,
+    ground: &Ground,
+    stop: &CancellationToken,
+) -> Result<String, Failure> {
+    let meter = Meter::start();
+    let target = &prepared.target;
+    let folder = RunFolder::begin(target)
+        .map_err(|error| Failure::Other(format!("{}: cannot be made: {error}", target.display())))?
+        .ok_or_else(|| {
+            Failure::Input(format!("{}: another process makes this run; wait for it", target.display()))
+        })?;
+    let mut writer = RunWriter::new(folder, source(args.backend)).map_err(Failure::other)?;
+    let mut real =
+        RealNodes { links: METHOD.to_owned(), left_out: prepared.left_out.clone(), ..RealNodes::default() };
+    let (mut seconds, mut up_seconds) = (0.0, 0.0f64);
+    for (variant, inputs) in prepared.loaded.variants.iter().zip(&prepared.inputs) {
+        let scenario = Arc::new(variant.scenario.clone());
+        for repetition in 0..prepared.repetitions {
+            let label = match variant.label.as_str() {
+                "" => format!("repetition {repetition}"),
+                label => format!("{label} repetition {repetition}"),
+            };
+            let context = RunContext {
+                run: prepared.run.clone(),
+                source: source(args.backend),
+                scenario: scenario.name.clone(),
+                variant: variant.label.clone(),
+                repetition: Some(repetition),
+                seed: scenario.seed,
+            };
+            let rows = RepetitionWriter::new(&context, &RepetitionPlan::of(&scenario), &mut TemporaryScratch);
+            let rows = rows.map_err(Failure::other)?;
+            let plan = Arc::new(Plan::new(scenario.clone(), inputs, repetition)?);
+            let backend = ground.backend(&plan).await?;
+            let progress = Progress::new(&scenario, label.clone(), args.quiet);
+            let wishes = Wishes { bad_links: args.allow_bad_links };
+            let result = repeat(plan, inputs, backend, rows, wishes, stop, &progress).await;
+            drop(progress);
+            let (rows, quality) = result.map_err(|error| error.during(&label))?;
+            note(&mut real, &label, &quality);
+            seconds += quality.seconds;
+            up_seconds = up_seconds.max(quality.up_seconds);
+            writer.append(rows.finish().map_err(Failure::other)?).map_err(Failure::other)?;
+        }
+    }
+    let (mut folder, written) = writer.finish().map_err(Failure::other)?;
+    let manifest = Manifest {
+        schema: SCHEMA,
+        stopped: None,
+        program: Program {
+            name: "harness".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            git_commit: option_env!("EDGE_FAAS_GIT_COMMIT").map(str::to_owned),
+        },
+        command: command(args),
+        name: prepared
+            .loaded
+            .variants
+            .first()
+            .map(|variant| variant.scenario.name.clone())
+            .unwrap_or_default(),
+        run: prepared.run.clone(),
+        run_hash: written.run_hash.clone(),
+        backend: source(args.backend),
+        seed: prepared.loaded.variants.first().map_or(0, |variant| variant.scenario.seed),
+        repetitions: prepared.repetitions,
+        variants: prepared.loaded.variants.iter().map(|variant| variant.label.clone()).collect(),
+        scenario: prepared.scenario,
+        inputs: prepared.loaded.inputs.clone(),
+        files: written.files.clone(),
+        host: cost::host(),
+        real: Some(real.clone()),
+        cost: Cost {
+            simulated_seconds: seconds,
+            wall_seconds: meter.wall(),
+            cpu_seconds: meter.cpu(),
+            peak_memory_bytes: cost::peak_memory(),
+            ..Cost::default()
+        },
+    };
+    let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
+    manifest.write(&mut file).map_err(Failure::other)?;
+    folder.close(MANIFEST, file).map_err(Failure::other)?;
+    folder.complete().map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
+    Ok(report(&manifest, &real, up_seconds, &written.summaries, target))
+}
+
+/// A name that no other run on this machine has, now or before.
+fn unique_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", now.as_millis(), std::process::id())
+}
+
+/// Cancelled when the user, or the system, ends the program.
+fn stopping() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind).map_err(|error| Failure::Other(format!("signals: {error}")))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                stop.cancel();
+            }
+        });
+    }
+    Ok(stop)
+}
+
+/// Remembers what a repetition says of the whole run.
+fn note(real: &mut RealNodes, label: &str, quality: &Quality) {
+    real.busiest = [real.busiest, quality.busy].into_iter().flatten().reduce(f64::max);
+    real.latest_us = real.latest_us.max(quality.late_us);
+    real.doubts.extend(quality.doubts.iter().map(|doubt| format!("{label}: {doubt}")));
+}
+
+/// The command that makes such a run again.
+fn command(args: &Run) -> Vec<String> {
+    let mut words = vec!["harness".to_owned(), "run".to_owned(), args.scenario.display().to_string()];
+    words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
+    let pairs = [("--set", args.overrides()), ("--only", args.only.clone())];
+    for (option, values) in pairs {
+        for (key, value) in values {
+            words.extend([option.to_owned(), format!("{key}={value}")]);
+        }
+    }
+    if let Some(repetitions) = args.repetitions {
+        words.extend(["--repetitions".to_owned(), repetitions.to_string()]);
+    }
+    let flags =
+        [("--allow-unsupported", args.allow_unsupported), ("--allow-bad-links", args.allow_bad_links)];
+    words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
+    words
+}
+
+/// What a person wants to know first.
+fn report(
+    manifest: &Manifest,
+    real: &RealNodes,
+    up_seconds: f64,
+    summaries: &[(String, Summary)],
+    target: &Path,
+) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{}  seed {}  {} repetitions  {}   nodes up in {up_seconds:.1} s   {:.1} s in all\n",
+        manifest.name, manifest.seed, manifest.repetitions, manifest.backend, manifest.cost.wall_seconds,
+    );
+    for (label, summary) in summaries {
+        if !label.is_empty() {
+            let _ = writeln!(text, "{label}");
+        }
+        let _ = writeln!(text, "{}", terminal_summary(summary));
+    }
+    let busiest = real.busiest.map_or("unknown".to_owned(), |busy| format!("{:.0} %", busy * 100.0));
+    let _ = writeln!(
+        text,
+        "machine busy {busiest} at most   calls sent {:.2} ms late (p99)   links by {}",
+        real.latest_us as f64 / 1e3,
+        real.links
+    );
+    for doubt in &real.doubts {
+        let _ = writeln!(text, "doubtful: {doubt}");
+    }
+    for key in &real.left_out {
+        let _ = writeln!(text, "left out: {key}");
+    }
+    let _ = writeln!(text, "\n{}/", target.display());
+    text
+}

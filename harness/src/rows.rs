@@ -1,0 +1,526 @@
+//! The rows of a repetition: what its users saw, put together with what its nodes tell.
+
+use crate::clock::Clock;
+use crate::faults::Happening;
+use crate::journal::{Journal, Life};
+use crate::links::{self, Link};
+use crate::plan::Plan;
+use crate::player::Played;
+use edge_faas_core::results::{
+    AttemptKind, AttemptOutcome, AttemptRecord, CallRecord, CallTimes, EventRecord, LinkRecord, LookupRecord,
+    Name, NodeRecord, Outcome, RepetitionWriter,
+};
+use edge_faas_core::scenario::schema::Work;
+use edge_faas_core::time::{Duration, Time};
+use edge_faas_node::experiment::{Event, Times};
+use edge_faas_sim::engine::node_name;
+use std::collections::BTreeMap;
+use std::io;
+
+/// What a node is at the end of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeEnd {
+    /// Functions that it hosts.
+    pub functions: u32,
+    /// Entries of its routing table.
+    pub table: u32,
+}
+
+/// Everything that a repetition's rows are made of.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// What the nodes were to be.
+    pub plan: &'a Plan,
+    /// The run's time.
+    pub clock: Clock,
+    /// When the run ended.
+    pub end: Time,
+    /// Peer ids and numbers.
+    pub journal: &'a Journal,
+    /// What the nodes told.
+    pub lives: &'a [Life],
+    /// The calls as their users saw them.
+    pub played: Vec<Played>,
+    /// Faults.
+    pub happenings: Vec<Happening>,
+    /// How many nodes were up, from when on.
+    pub up: Vec<(Time, u64)>,
+    /// Links as measured.
+    pub links: Vec<Link>,
+    /// The nodes at the end, by number.
+    pub nodes: Vec<NodeEnd>,
+}
+
+/// A call as its entry tells it.
+#[derive(Default)]
+struct Told<'a> {
+    life: Option<&'a Life>,
+    end: Option<&'a Event>,
+    attempts: Vec<&'a Event>,
+    /// By attempt.
+    connects: BTreeMap<u64, i64>,
+}
+
+/// An execution as its provider tells it.
+struct Execution {
+    node: u32,
+    end: Time,
+    times: Times,
+    started: bool,
+}
+
+impl Story<'_> {
+    /// Writes all rows.
+    ///
+    /// # Errors
+    /// If a row cannot be written.
+    pub fn write(mut self, writer: &mut RepetitionWriter) -> io::Result<()> {
+        for (time, up) in std::mem::take(&mut self.up) {
+            writer.nodes_up(time, up);
+        }
+        for happening in &self.happenings {
+            writer.event(&EventRecord {
+                time_us: happening.time.as_micros(),
+                kind: happening.kind,
+                fault: Some(happening.fault),
+                node: happening.node.map(node_name),
+                detail: happening.detail.as_deref().map(Name::Text),
+            })?;
+        }
+        let mut played = std::mem::take(&mut self.played);
+        let told = self.told();
+        let executions = self.executions();
+        played.sort_by_key(|call| (call.done, call.number));
+        let none = Told::default();
+        for call in &played {
+            let told = told.get(&call.number).unwrap_or(&none);
+            let ran = executions.get(&call.number).map_or(&[][..], Vec::as_slice);
+            self.call(writer, call, told, ran)?;
+        }
+        for life in self.lives {
+            for event in &life.events {
+                self.lookup(writer, life, event)?;
+            }
+        }
+        self.node_rows(writer)?;
+        self.link_rows(writer)
+    }
+
+    /// What entries tell of each call.
+    fn told(&self) -> BTreeMap<u64, Told<'_>> {
+        let mut told: BTreeMap<u64, Told<'_>> = BTreeMap::new();
+        for life in self.lives {
+            let mut numbers: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut attempts: BTreeMap<u64, u64> = BTreeMap::new();
+            for event in &life.events {
+                match event {
+                    Event::Begun { call, reference } => {
+                        if let Ok(number) = reference.parse() {
+                            numbers.insert(*call, number);
+                        }
+                    }
+                    Event::Attempt { attempt, call, .. } => {
+                        attempts.insert(*attempt, *call);
+                    }
+                    _ => {}
+                }
+            }
+            // A call's end may be told before its beginning, and a connection before its attempt's end.
+            for event in &life.events {
+                let call = match event {
+                    Event::Call { call, .. } | Event::Attempt { call, .. } => Some(call),
+                    Event::Connected { attempt, .. } => attempts.get(attempt),
+                    _ => None,
+                };
+                let Some(number) = call.and_then(|call| numbers.get(call)) else { continue };
+                let call = told.entry(*number).or_default();
+                call.life = Some(life);
+                match event {
+                    Event::Call { .. } => call.end = Some(event),
+                    Event::Attempt { .. } => call.attempts.push(event),
+                    Event::Connected { attempt, connect } => {
+                        call.connects.insert(*attempt, *connect);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        told
+    }
+
+    /// What providers tell of each call.
+    fn executions(&self) -> BTreeMap<u64, Vec<Execution>> {
+        let mut executions: BTreeMap<u64, Vec<Execution>> = BTreeMap::new();
+        for life in self.lives {
+            for event in &life.events {
+                let Event::Execution { reference: Some(reference), end, times, started, .. } = event else {
+                    continue;
+                };
+                let Ok(number) = reference.parse() else { continue };
+                let end = life.time(&self.clock, *end);
+                let execution = Execution { node: life.node, end, times: *times, started: *started };
+                executions.entry(number).or_default().push(execution);
+            }
+        }
+        executions
+    }
+
+    fn phase(&self, phase: u16) -> Name<'_> {
+        let phase = self.plan.scenario.phases.get(usize::from(phase));
+        Name::Text(phase.map_or("", |phase| phase.name.as_str()))
+    }
+
+    fn number(&self, id: Option<&str>) -> Option<u32> {
+        id.and_then(|id| self.journal.number(id))
+    }
+
+    /// Writes a call and its attempts.
+    fn call(
+        &self,
+        writer: &mut RepetitionWriter,
+        call: &Played,
+        told: &Told<'_>,
+        ran: &[Execution],
+    ) -> io::Result<()> {
+        if let Some((provider, times)) = call.end.direct {
+            return self.direct(writer, call, provider, times);
+        }
+        let outcome = call.end.outcome;
+        let time = |at: i64| told.life.map_or(Time::ZERO, |life| life.time(&self.clock, at));
+        let mut times = CallTimes {
+            scheduled: call.scheduled,
+            sent: call.sent,
+            done: Some(call.done).filter(|_| outcome != Outcome::Unfinished),
+            ..CallTimes::default()
+        };
+        let mut record = (None, None, 0, 0, call.end.status, "");
+        let mut winner_node = None;
+        if let Some(Event::Call {
+            status,
+            winner,
+            provider,
+            received,
+            done,
+            lookup,
+            dispatch,
+            retry,
+            times: of_winner,
+            cache,
+            attempts,
+            messages,
+            error,
+            ..
+        }) = told.end
+        {
+            let nanos = Duration::from_nanos;
+            times.sent = Some(time(*received));
+            // Who gave up on its entry knows the end better than the entry does.
+            if !matches!(outcome, Outcome::EntryLost) {
+                times.done = Some(time(*done));
+            }
+            (times.lookup, times.dispatch, times.retry) = (nanos(*lookup), nanos(*dispatch), nanos(*retry));
+            times.connect = winner.map(|winner| nanos(told.connects.get(&winner).copied().unwrap_or(0)));
+            (times.queue, times.cold, times.exec) = (
+                of_winner.map(|times| nanos(times.queue)),
+                of_winner.map(|times| nanos(times.cold)),
+                of_winner.map(|times| nanos(times.exec)),
+            );
+            winner_node = self.number(provider.as_deref());
+            record = (cache.parse().ok(), winner_node, *attempts, *messages, *status, error.as_ref());
+        }
+        let (cache, provider, attempts, messages, status, said) = record;
+        let provider = provider.or_else(|| self.number(call.end.provider.as_deref()));
+        let answered = outcome.answered();
+        let started = ran.iter().filter(|execution| execution.started);
+        let wasted: i64 = started
+            .clone()
+            .filter(|execution| !answered || Some(execution.node) != winner_node)
+            .map(|execution| execution.times.exec)
+            .sum();
+        let error = [call.end.error.as_str(), said].into_iter().find(|text| !text.is_empty());
+        let forwards = u32::from(answered && provider.is_some_and(|provider| provider != call.entry));
+        // The request and the answer of each attempt that left the entry.
+        let routed = told.attempts.iter().filter(|attempt| match attempt {
+            Event::Attempt { provider, .. } => self.number(provider.as_deref()) != Some(call.entry),
+            _ => false,
+        });
+        let own = 2 * u32::try_from(routed.count()).unwrap_or(0);
+        let row = CallRecord {
+            map: call.map.map(|(map, _)| map),
+            item: call.map.map(|(_, item)| u64::from(item)),
+            provider: provider.map(node_name),
+            cache,
+            forwards,
+            messages: messages.saturating_add(own),
+            attempts,
+            executions: u32::try_from(started.count()).unwrap_or(u32::MAX),
+            wasted_exec_us: Duration::from_nanos(wasted).as_micros(),
+            request_bytes: call.request_bytes,
+            response_bytes: call.end.response_bytes.filter(|_| answered),
+            status: status.filter(|_| answered),
+            error: error.filter(|_| !answered).map(Name::Text),
+            ..CallRecord::new(
+                call.number,
+                self.phase(call.phase),
+                Name::Text(self.plan.function(call.function)),
+                node_name(call.entry),
+                Name::Text(call.policy),
+                outcome,
+                &times.parts(outcome),
+            )
+        };
+        writer.call(&row)?;
+        for attempt in &told.attempts {
+            self.attempt(writer, call, attempt, &time, ran)?;
+        }
+        Ok(())
+    }
+
+    /// A call past all routing.
+    fn direct(
+        &self,
+        writer: &mut RepetitionWriter,
+        call: &Played,
+        provider: u32,
+        of: Times,
+    ) -> io::Result<()> {
+        let outcome = call.end.outcome;
+        let part = |nanos: i64| Some(Duration::from_nanos(nanos));
+        let times = CallTimes {
+            scheduled: call.scheduled,
+            sent: call.sent,
+            connect: part(0),
+            queue: part(of.queue),
+            cold: part(of.cold),
+            exec: part(of.exec),
+            done: Some(call.done),
+            ..CallTimes::default()
+        };
+        writer.call(&CallRecord {
+            provider: Some(node_name(provider)),
+            forwards: u32::from(provider != call.entry),
+            attempts: 1,
+            executions: 1,
+            request_bytes: call.request_bytes,
+            response_bytes: call.end.response_bytes,
+            status: call.end.status,
+            ..CallRecord::new(
+                call.number,
+                self.phase(call.phase),
+                Name::Text(self.plan.function(call.function)),
+                node_name(call.entry),
+                Name::Text(call.policy),
+                outcome,
+                &times.parts(outcome),
+            )
+        })?;
+        writer.attempt(&AttemptRecord {
+            phase: self.phase(call.phase),
+            call: call.number,
+            attempt: 1,
+            kind: AttemptKind::First,
+            provider: node_name(provider),
+            start_us: call.sent.unwrap_or(call.scheduled).as_micros(),
+            end_us: Some(call.done.as_micros()),
+            queue_us: part(of.queue).map(Duration::as_micros),
+            cold_us: part(of.cold).map(Duration::as_micros),
+            exec_us: part(of.exec).map(Duration::as_micros),
+            started: Some(true),
+            won: true,
+            outcome: if outcome == Outcome::Ok { AttemptOutcome::Ok } else { AttemptOutcome::FunctionError },
+        })
+    }
+
+    fn attempt(
+        &self,
+        writer: &mut RepetitionWriter,
+        call: &Played,
+        event: &Event,
+        time: &impl Fn(i64) -> Time,
+        ran: &[Execution],
+    ) -> io::Result<()> {
+        let Event::Attempt { number, kind, provider, start, end, times, started, won, outcome, .. } = event
+        else {
+            return Ok(());
+        };
+        let (Some(provider), Ok(kind), Ok(outcome)) =
+            (self.number(provider.as_deref()), kind.parse(), outcome.parse())
+        else {
+            return Ok(());
+        };
+        // What the entry did not hear, the provider tells: of a loser, how long it ran.
+        let (start, end) = (time(*start), time(*end));
+        let here = ran.iter().filter(|execution| execution.node == provider && execution.end >= start);
+        let here = here.min_by_key(|execution| execution.end);
+        let times = times.or(here.map(|execution| execution.times));
+        let part =
+            |of: fn(&Times) -> i64| times.as_ref().map(|times| Duration::from_nanos(of(times)).as_micros());
+        writer.attempt(&AttemptRecord {
+            phase: self.phase(call.phase),
+            call: call.number,
+            attempt: *number,
+            kind,
+            provider: node_name(provider),
+            start_us: start.as_micros(),
+            end_us: Some(end.as_micros()),
+            queue_us: part(|times| times.queue),
+            cold_us: part(|times| times.cold),
+            exec_us: part(|times| times.exec),
+            started: started.or(here.map(|execution| execution.started)),
+            won: *won,
+            outcome,
+        })
+    }
+
+    fn lookup(&self, writer: &mut RepetitionWriter, life: &Life, event: &Event) -> io::Result<()> {
+        let Event::Lookup {
+            purpose,
+            function,
+            start,
+            first,
+            done,
+            depth,
+            requests,
+            timeouts,
+            dials,
+            bytes,
+            found,
+            outcome,
+        } = event
+        else {
+            return Ok(());
+        };
+        let (Ok(purpose), Ok(outcome)) = (purpose.parse(), outcome.parse()) else { return Ok(()) };
+        let micros = |at: i64| life.time(&self.clock, at).as_micros();
+        writer.lookup(&LookupRecord {
+            node: node_name(life.node),
+            purpose,
+            function: function.as_deref().map(Name::Text),
+            start_us: micros(*start),
+            first_us: first.map(micros),
+            done_us: Some(micros(*done)),
+            depth: *depth,
+            requests: *requests,
+            timeouts: *timeouts,
+            dials: *dials,
+            bytes: *bytes,
+            found: *found,
+            found_live: None,
+            closest_correct: None,
+            outcome,
+        })
+    }
+
+    fn node_rows(&self, writer: &mut RepetitionWriter) -> io::Result<()> {
+        let several = self.plan.scenario.node_classes.len() > 1;
+        let regions = self.plan.population.regions();
+        for node in 0..self.plan.nodes() {
+            let end = self.nodes.get(node as usize).copied().unwrap_or_default();
+            let class = self.plan.class(node);
+            let region = self.plan.population.region(node);
+            let region = region.and_then(|region| regions.get(region as usize));
+            let (mut executions, mut busy) = (0u64, Duration::ZERO);
+            for event in self.lives.iter().filter(|life| life.node == node).flat_map(|life| &life.events) {
+                let Event::Execution { function, times, started: true, .. } = event else { continue };
+                executions += 1;
+                let index = self.plan.functions.iter().position(|name| name == function);
+                let work = index.map(|index| self.plan.work(u32::try_from(index).unwrap_or(0)));
+                if work == Some(Work::Cpu) {
+                    busy += Duration::from_nanos(times.exec);
+                }
+            }
+            writer.node(&NodeRecord {
+                node: node_name(node),
+                class: class.filter(|_| several).map(|class| Name::Text(&class.name)),
+                region: region.map(|region| Name::Text(region)),
+                uptime_us: self.uptime(node).as_micros(),
+                functions: end.functions,
+                capacity: self.plan.cores(node) * self.plan.speed(node),
+                busy_us: busy.as_micros(),
+                executions,
+                longest_queue: self.longest_queue(node),
+                table_size: end.table,
+                stale_share: None,
+                // Nobody counts a real node's traffic by class.
+                upkeep_messages_in: None,
+                upkeep_messages_out: None,
+                upkeep_bytes_in: None,
+                upkeep_bytes_out: None,
+                lookup_messages_in: None,
+                lookup_messages_out: None,
+                lookup_bytes_in: None,
+                lookup_bytes_out: None,
+                records_messages_in: None,
+                records_messages_out: None,
+                records_bytes_in: None,
+                records_bytes_out: None,
+                calls_messages_in: None,
+                calls_messages_out: None,
+                calls_bytes_in: None,
+                calls_bytes_out: None,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How long a node was up from time 0 on, by its lives: each ends with the fault that took it down.
+    fn uptime(&self, node: u32) -> Duration {
+        use edge_faas_core::results::EventKind;
+        let downs: Vec<Time> = self
+            .happenings
+            .iter()
+            .filter(|happening| happening.node == Some(node))
+            .filter(|happening| matches!(happening.kind, EventKind::Kill | EventKind::PowerOff))
+            .map(|happening| happening.time)
+            .collect();
+        let lives = self.lives.iter().filter(|life| life.node == node);
+        let up = lives.map(|life| {
+            let from = life.time(&self.clock, 0);
+            let to = downs.iter().copied().filter(|down| *down > from).min().unwrap_or(self.end);
+            to.since(from.max(Time::ZERO)).max(Duration::ZERO)
+        });
+        up.fold(Duration::ZERO, |sum, part| sum + part)
+    }
+
+    /// The most calls that waited at a node at once: as many intervals of waiting as overlap.
+    fn longest_queue(&self, node: u32) -> u32 {
+        let mut changes: Vec<(i64, i32)> = Vec::new();
+        for event in self.lives.iter().filter(|life| life.node == node).flat_map(|life| &life.events) {
+            if let Event::Execution { start, times, .. } = event
+                && times.queue > 0
+            {
+                changes.extend([(*start, 1), (start.saturating_add(times.queue), -1)]);
+            }
+        }
+        // At one instant, ends before beginnings.
+        changes.sort_unstable();
+        let (mut waiting, mut longest) = (0, 0);
+        for (_, change) in changes {
+            waiting += change;
+            longest = longest.max(waiting);
+        }
+        u32::try_from(longest).unwrap_or(0)
+    }
+
+    fn link_rows(&self, writer: &mut RepetitionWriter) -> io::Result<()> {
+        for link in &self.links {
+            let speeds = &self.plan.fabric.links;
+            let narrow = speeds.of(link.from).up.min(speeds.of(link.to).down);
+            writer.link(&LinkRecord {
+                moment: link.moment,
+                from: node_name(link.from),
+                to: node_name(link.to),
+                method: Name::Text(links::METHOD),
+                samples: u32::try_from(link.trips.len()).unwrap_or(u32::MAX),
+                asked_rtt_us: Some(link.asked.as_micros()),
+                rtt_p50_us: link.quantile(0.5).map(Duration::as_micros),
+                rtt_p95_us: link.quantile(0.95).map(Duration::as_micros),
+                asked_loss: Some(link.asked_loss),
+                loss: link.loss,
+                asked_bytes_per_second: Some(narrow / 8).filter(|_| narrow != u64::MAX),
+                bytes_per_second: None,
+            })?;
+        }
+        Ok(())
+    }
+}
