@@ -2,6 +2,10 @@
 //!
 //! Everything here begins with [`Run::open`], which refuses a folder that is not whole.
 
+pub mod compare;
+pub mod plot;
+pub mod report;
 mod run;
+pub mod stats;
 
 pub use run::{Rows, Run, RunError};

@@ -1,7 +1,9 @@
 //! A run folder, opened.
 
 use edge_faas_core::results::{
-    FileEntry, MANIFEST, Manifest, ManifestError, ReadError, Reader, Record, RowContext, Table, file_entry,
+    AttemptRecord, CallRecord, EventRecord, FileEntry, LinkRecord, LookupRecord, MANIFEST, Manifest,
+    ManifestError, NodeRecord, ReadError, Reader, Record, RowContext, SummaryRecord, Table, TimelineRecord,
+    file_entry,
 };
 use std::fs::File;
 use std::io;
@@ -46,6 +48,16 @@ pub enum RunError {
         found: u64,
         /// The size that the manifest says.
         written: u64,
+    },
+    /// A file has the size that the run wrote, and other bytes.
+    #[error("{}: is not what the run wrote (SHA-256 {found}, the manifest says {written}): it was changed afterwards; copy it again from where the run was made", path.display())]
+    Bytes {
+        /// The file.
+        path: PathBuf,
+        /// Its hash.
+        found: String,
+        /// The hash that the manifest says.
+        written: String,
     },
     /// The run did not write this file: its scenario left it out.
     #[error("{}: the run has no {table}: its scenario leaves it out ([output])", folder.display())]
@@ -102,6 +114,67 @@ impl Run {
         let manifest =
             Manifest::read(file).map_err(|error| RunError::Manifest { folder: folder.clone(), error })?;
         Ok(Run { folder, manifest })
+    }
+
+    /// Opens what is kept of a run: its manifest, `summary.csv` and whatever else is there. A reference is such a folder; the
+    /// files that it does not keep are known by their hashes. Every byte of the others is held against the manifest.
+    ///
+    /// # Errors
+    /// If it has no manifest of the schema that this version reads, or no summary; if a file is not the one that the run wrote,
+    /// with the line that shows it, if one does.
+    pub fn open_kept(folder: impl Into<PathBuf>) -> Result<Self, RunError> {
+        let run = Self::open_as_found(folder)?;
+        for entry in &run.manifest.files {
+            let path = run.folder.join(&entry.name);
+            let found = match File::open(&path).and_then(|file| file_entry(&entry.name, file)) {
+                Ok(found) => found,
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && entry.name != Table::Summary.file_name() =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(RunError::File { path, error }),
+            };
+            if found.sha256 == entry.sha256 {
+                continue;
+            }
+            if let Some(table) = Table::ALL.into_iter().find(|table| table.file_name() == entry.name) {
+                run.read_through(table)?;
+            }
+            return Err(if found.bytes == entry.bytes {
+                RunError::Bytes { path, found: found.sha256, written: entry.sha256.clone() }
+            } else {
+                RunError::Size { path, found: found.bytes, written: entry.bytes }
+            });
+        }
+        Ok(run)
+    }
+
+    /// Reads every row of a file and keeps none.
+    fn read_through(&self, table: Table) -> Result<(), RunError> {
+        let mut rows = self.rows(table)?;
+        macro_rules! each {
+            ($record:ty) => {
+                while rows.next::<$record>()?.is_some() {}
+            };
+        }
+        match table {
+            Table::Calls => each!(CallRecord<'_>),
+            Table::Attempts => each!(AttemptRecord<'_>),
+            Table::Lookups => each!(LookupRecord<'_>),
+            Table::Nodes => each!(NodeRecord<'_>),
+            Table::Timeline => each!(TimelineRecord),
+            Table::Events => each!(EventRecord<'_>),
+            Table::Links => each!(LinkRecord<'_>),
+            Table::Summary => each!(SummaryRecord<'_>),
+        }
+        Ok(())
+    }
+
+    /// Whether a file that the run wrote is there.
+    pub fn keeps(&self, table: Table) -> bool {
+        self.entry(table).is_some() && self.folder.join(table.file_name()).exists()
     }
 
     /// Where it lies.

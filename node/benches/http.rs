@@ -4,6 +4,9 @@
 //! `cargo bench -p edge-faas-node --bench http` prints the latency of one client and what 10 and 50 clients get through,
 //! each over a connection that is kept. The first line is the gateway without any node: what is below it is the price
 //! of the client and of HTTP. Clients, nodes and gateway share this machine; compare within a run, machines differ.
+//!
+//! Then what a first call costs in a network of twenty nodes, when the entry has no connection to anybody: of a function
+//! that one of them hosts (a look-up, and a dial to its provider), and of one that nobody does.
 
 // A measurement of what went wrong is none: the panic says where.
 #![allow(clippy::unwrap_used)]
@@ -58,13 +61,15 @@ async fn clients(url: &str, clients: usize) -> Vec<Duration> {
     all
 }
 
+/// The value below which so many in a hundred are.
+fn quantile(sorted: &[Duration], percent: usize) -> f64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
+}
+
 async fn line(name: &str, url: &str) {
     let took = clients(url, 1).await;
-    let quantile = |q: usize| {
-        let at = (took.len() * q / 100).min(took.len().saturating_sub(1));
-        took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
-    };
-    let (p50, p99) = (quantile(50), quantile(99));
+    let (p50, p99) = (quantile(&took, 50), quantile(&took, 99));
     let rate = |calls: usize| calls as f64 / MEASURE.as_secs_f64();
     let ten = rate(clients(url, 10).await.len());
     let fifty = rate(clients(url, 50).await.len());
@@ -95,7 +100,44 @@ async fn measure() {
     }
 }
 
+/// First calls in a network, from an entry whose connections have all closed.
+async fn first_calls() {
+    const NODES: usize = 20;
+    let nodes = network(NODES - 1).await;
+    for (number, node) in nodes.iter().enumerate() {
+        deploy(node, &format!("echo-{number}"), "echo", &[]).await;
+    }
+    let mut settings = knows(settings(), &nodes[0]);
+    settings.node.timeouts.idle = Duration::from_millis(200);
+    settings.node.timeouts.idle_stream = Duration::from_millis(200);
+    let entry = start(settings).await;
+    until("it joins", || async { entry.node.info().joined }).await;
+    for number in 0..nodes.len() {
+        provided(&nodes[0], &format!("echo-{number}"), 1).await;
+    }
+    println!("\nfirst calls, {NODES} nodes   p50 ms   worst ms");
+    let http = Http::of(&entry);
+    for (name, function, status) in [("hosted by one", "echo", 200), ("hosted by nobody", "nobody", 404)] {
+        let mut took = Vec::new();
+        for number in 0..nodes.len() {
+            let alone = || async { entry.node.peers().iter().all(|peer| !peer.connected) };
+            until("its connections close", alone).await;
+            let call = Instant::now();
+            let answer =
+                http.post(&format!("/function/{function}-{number}")).body(BODY).send().await.unwrap();
+            assert_eq!(answer.status(), status);
+            took.push(call.elapsed());
+        }
+        took.sort_unstable();
+        println!("{name:23}  {:7.3}    {:7.3}", quantile(&took, 50), quantile(&took, 100));
+    }
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.unwrap_or_else(|error| panic!("no runtime: {error}")).block_on(measure());
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    runtime.block_on(async {
+        measure().await;
+        first_calls().await;
+    });
 }

@@ -1,8 +1,10 @@
 //! Settings of a node. Command line and files are read elsewhere; this is what they come to.
 
+use crate::experiment::Experiment;
 use edge_faas_core::context;
 use libp2p::{Multiaddr, PeerId};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of a node.
@@ -18,6 +20,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Kademlia and the routing of calls: what the simulator has under `[kademlia]` and `[faas]`.
     pub core: context::Config,
+    /// The experiment that it takes part in; its place in a network it gets by that, not by [`Network::bootstrap`].
+    pub experiment: Option<Arc<Experiment>>,
 }
 
 /// How a node is reached, and whom it knows.

@@ -1,5 +1,6 @@
 //! A whole node: its runtime, its place in the network, and its HTTP API.
 
+use crate::experiment::{Experiment, Observed};
 use crate::handle::{Node, SharedRegistry};
 use crate::http::{Server, router};
 use crate::identity;
@@ -57,18 +58,24 @@ impl Daemon {
         // One limit and one patience for both sides of the node.
         http_settings.body_limit = settings.node.limits.request_body;
         http_settings.drain = settings.node.timeouts.drain;
-        let runtime = runtime(&settings).await?;
+        let mut runtime = runtime(&settings).await?;
+        let mut config = settings.node;
+        if settings.experiment {
+            let experiment = Arc::new(Experiment::default());
+            runtime = Arc::new(Observed::new(runtime, Arc::clone(&experiment)));
+            config.experiment = Some(experiment);
+        }
         let server = Server::bind(settings.http_listen, http_settings.clone()).await;
         let server = server.map_err(|error| DaemonError::Other(error.to_string()))?;
         let http = server.address().map_err(|error: io::Error| DaemonError::Other(error.to_string()))?;
-        let identity = match &settings.node.state_dir {
+        let identity = match &config.state_dir {
             Some(folder) => {
                 identity::load_or_create(folder).map_err(|error| DaemonError::Other(error.to_string()))?
             }
             None => Keypair::generate_ed25519(),
         };
         let registry = SharedRegistry::default();
-        let node = Node::start(settings.node, identity, Arc::clone(&runtime), Arc::clone(&registry))
+        let node = Node::start(config, identity, Arc::clone(&runtime), Arc::clone(&registry))
             .await
             .map_err(|error| DaemonError::Settings(error.to_string()))?;
         let stop = CancellationToken::new();

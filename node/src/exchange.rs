@@ -9,7 +9,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
 use prost::Message;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes asked for by one read; most messages fit.
 const READ: usize = 2 * 1024;
@@ -178,6 +178,23 @@ pub(crate) async fn probe(driver: Arc<Driver>, peer: PeerId, function: Option<St
         _ => None,
     };
     driver.probe_reply(peer, capacity);
+}
+
+/// How long a peer takes to give a sign of life; `None` if it gives none within ten seconds.
+pub(crate) async fn round_trip(driver: &Driver, peer: PeerId) -> Option<Duration> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let work = async {
+        let mut leased = driver.links.lease(peer).await.ok()?;
+        let begun = Instant::now();
+        leased.channel.writer.message(Kind::Probe, &ProbeMessage { function: None });
+        leased.channel.writer.send().await.ok()?;
+        let frame = leased.channel.reader.frame().await.ok()??;
+        let trip = begun.elapsed();
+        let answered = frame.kind == Kind::ProbeReply;
+        driver.links.give_back(leased);
+        answered.then_some(trip)
+    };
+    tokio::time::timeout(PATIENCE, work).await.ok().flatten()
 }
 
 /// How full this node's runtime is for a function, as the wire says it; `None`: not hosted.

@@ -3,10 +3,11 @@
 use crate::call::{CallFailure, CallRequest, CallResponse, MapRequest, MapStream};
 use crate::config::Config;
 use crate::driver::Driver;
+use crate::experiment::Experiment;
 use crate::metrics::Metrics;
 use crate::network::{self, Links};
 use crate::runtime::Runtime;
-use crate::{entry, map};
+use crate::{entry, exchange, map};
 use edge_faas_core::io::Input;
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
@@ -107,6 +108,10 @@ const WITHDRAW_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a node that shuts down looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
+/// How long connections may take to close, and how often that is looked at.
+const COLD_PATIENCE: Duration = Duration::from_secs(1);
+const COLD_TICK: Duration = Duration::from_millis(1);
+
 impl Node {
     /// Starts a node: listens, joins through the bootstrap peers, announces what the runtime hosts. Returns once it
     /// listens on all its addresses.
@@ -128,7 +133,9 @@ impl Node {
         let listening = network::start(&driver.config, identity, driver.clone(), links, dials).await?;
         driver.tasks.spawn(network::run(listening, driver.clone()));
         driver.tasks.spawn(driver.clone().keep_time());
-        driver.join(&driver.config.network.bootstrap);
+        if driver.config.experiment.is_none() {
+            driver.join(&driver.config.network.bootstrap);
+        }
         driver.tasks.spawn(driver.clone().follow_runtime());
         Ok(Node(Arc::new(Owner { driver })))
     }
@@ -182,6 +189,48 @@ impl Node {
     pub fn put_value(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) {
         let secs = ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX).max(1));
         self.driver().put_value(key, value, secs);
+    }
+
+    /// The experiment that it takes part in.
+    pub(crate) fn experiment(&self) -> Option<&Arc<Experiment>> {
+        self.driver().config.experiment.as_ref()
+    }
+
+    /// How long a call may take that does not say.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.driver().config.timeouts.call
+    }
+
+    /// Enters a network through these peers; none: begins one.
+    pub(crate) fn join(&self, peers: &[(PeerId, Multiaddr)]) {
+        self.driver().join(peers);
+    }
+
+    /// Forgets providers and closes all connections. False if there are still some after a second.
+    pub(crate) async fn make_cold(&self) -> bool {
+        let driver = self.driver();
+        driver.forget_providers();
+        let Some(experiment) = &driver.config.experiment else { return false };
+        experiment.disconnect.notify_one();
+        let closed = async {
+            while !driver.links.connected_peers().is_empty() {
+                tokio::time::sleep(COLD_TICK).await;
+            }
+        };
+        tokio::time::timeout(COLD_PATIENCE, closed).await.is_ok()
+    }
+
+    /// Round trips to another node, one after the other, over a connection that stands: probes, as the core sends them.
+    /// Those without an answer are left out.
+    pub(crate) async fn round_trips(&self, peer: PeerId, address: &Multiaddr, samples: u32) -> Vec<Duration> {
+        self.driver().hear(peer, address);
+        let mut trips = Vec::new();
+        // The first one dials.
+        for number in 0..=samples {
+            let trip = exchange::round_trip(self.driver(), peer).await;
+            trips.extend(trip.filter(|_| number > 0));
+        }
+        trips
     }
 
     /// How many of everything it holds, for those who look for leaks.

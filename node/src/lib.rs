@@ -12,6 +12,7 @@ pub mod daemon;
 mod driver;
 mod entry;
 mod exchange;
+pub mod experiment;
 pub mod handle;
 pub mod http;
 pub mod identity;

@@ -112,7 +112,7 @@ impl Spreading {
         let driver = &self.driver;
         let limit = driver.config.limits.response_body;
         let begun = driver.begin_item(self.id, &self.function, driver.time(deadline), self.idempotent);
-        let open = OpenCall::item(driver.clone(), begun.0);
+        let open = OpenCall::new(driver.clone(), begun, None);
         let mut sender = self.sender.clone();
         let function = self.function.to_string();
         AbortOnDropHandle::new(driver.tasks.spawn(async move {
@@ -121,7 +121,7 @@ impl Spreading {
                 Ok(()) => {
                     let head = CallHead { function, method, path, query, headers, deadline };
                     let payload = Payload::Whole(body);
-                    match entry::run(open, begun.1, Arc::new(head), payload, arrived).await {
+                    match entry::run(open, Arc::new(head), payload, arrived).await {
                         Ok(response) => collect(response, limit).await,
                         Err(failure) => Err(failure),
                     }

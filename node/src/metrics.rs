@@ -1,5 +1,6 @@
 //! What a node counts of itself, under names that begin with `edge_faas_`.
 
+use crate::driver::Census;
 use edge_faas_core::io::{AttemptReport, CallReport, LookupOutcome, LookupPurpose, LookupReport};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -19,6 +20,11 @@ struct Purpose {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
 /// A node's metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -29,6 +35,7 @@ pub(crate) struct Metrics {
     lookup_seconds: Histogram,
     lookup_requests: Histogram,
     served: Family<Outcome, Counter>,
+    held: Family<Kind, Gauge>,
     /// Peers with a connection.
     pub(crate) connections: Gauge,
 }
@@ -44,6 +51,7 @@ impl Metrics {
             lookup_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             lookup_requests: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             served: Family::default(),
+            held: Family::default(),
             connections: Gauge::default(),
         };
         let node = registry.sub_registry_with_prefix("edge_faas");
@@ -54,6 +62,11 @@ impl Metrics {
         node.register("lookup_seconds", "Time of look-ups in the DHT", metrics.lookup_seconds.clone());
         node.register("lookup_requests", "Requests of look-ups", metrics.lookup_requests.clone());
         node.register("served_calls", "Calls of other nodes run here, by outcome", metrics.served.clone());
+        node.register(
+            "held",
+            "What the node holds now, by kind: what only grows is a leak",
+            metrics.held.clone(),
+        );
         node.register("connected_peers", "Peers with a connection", metrics.connections.clone());
         metrics
     }
@@ -101,5 +114,23 @@ impl Metrics {
 
     pub(crate) fn served(&self, outcome: &'static str) {
         self.served.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    pub(crate) fn held(&self, census: &Census) {
+        let counts = [
+            ("calls", census.calls),
+            ("attempts", census.attempts),
+            ("manycalls", census.maps),
+            ("served_calls", census.served),
+            ("peers", census.peers),
+            ("functions", census.functions),
+            ("lookups", census.lookups),
+            ("streams", census.streams),
+            ("idle_streams", census.idle_streams),
+            ("tasks", census.tasks),
+        ];
+        for (kind, count) in counts {
+            self.held.get_or_create(&Kind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 }

@@ -4,16 +4,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod daemons;
+mod processes;
 
 use assert_cmd::Command;
 use base64::Engine;
 use daemons::*;
 use edge_faas_node::daemon::Daemon;
 use edge_faas_node::settings::Settings;
+use processes::Running;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
 
 /// `edge-faas` with arguments, and with nothing of this machine's environment.
 fn edge_faas(arguments: &[&str]) -> Command {
@@ -211,6 +211,28 @@ async fn exit_codes_tell_mistakes_refusals_and_silence_apart() {
     }
 }
 
+/// Some commands work with any gateway; those that do not say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_no_node_is_told_apart() {
+    let gateway = gateway::Gateway::start().await;
+    let url = format!("http://{}", gateway.address);
+    for (arguments, code, part) in [
+        (&["list"][..], 0, "f"),
+        (&["invoke", "f", "--data", "hello"], 0, "hello"),
+        (&["peers"], 1, "this command needs a node"),
+        (&["providers", "f"], 1, "this command needs a node"),
+        (&["map", "f", "--count", "2"], 1, "this command needs a node"),
+        (&["logs", "g"], 1, "there is no such function"),
+        (&["describe", "g"], 1, "404 Not Found: 404 page not found"),
+    ] {
+        let mut command = edge_faas(arguments);
+        command.env("OPENFAAS_URL", &url);
+        let (got, out, error) = run(command).await;
+        assert_eq!(got, code, "{arguments:?}: {out}{error}");
+        assert!(if code == 0 { &out } else { &error }.contains(part), "{arguments:?}: {out}{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_login_that_faas_cli_stored_is_used() {
     let folder = tempfile::tempdir().unwrap();
@@ -236,45 +258,10 @@ async fn the_login_that_faas_cli_stored_is_used() {
     }
 }
 
-/// A program that is stopped when the test ends, however it ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    /// Starts it, and waits for the JSON that it prints when it is up.
-    fn start(arguments: &[&str]) -> (Self, Value) {
-        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("edge-faas"));
-        command.env_clear().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let running = Running(child);
-        let mut text = String::new();
-        loop {
-            text += &lines.next().expect("it prints what it is").unwrap();
-            if let Ok(value) = serde_json::from_str(&text) {
-                return (running, value);
-            }
-        }
-    }
-
-    /// Tells it to stop and waits until it has.
-    fn stop(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.0.wait().unwrap().code()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_devnet_is_a_network_that_ends_when_it_is_told_to() {
-    let (devnet, said) = Running::start(&["devnet", "-n", "3", "--port", "0", "--json"]);
-    let nodes = said["nodes"].as_array().unwrap();
+    let devnet = Running::start(&["devnet", "-n", "3", "--port", "0", "--json"]);
+    let nodes = devnet.said["nodes"].as_array().unwrap();
     assert_eq!(nodes.len(), 3);
     let first = nodes[0]["http"].as_str().unwrap();
     for (function, input) in [("echo", &b"hello"[..]), ("sleep", b""), ("pi", b"")] {
@@ -293,16 +280,16 @@ async fn a_node_that_was_killed_is_the_same_when_it_comes_back() {
     let state = folder.path().display().to_string();
     let arguments =
         ["node", "--listen", "/ip4/127.0.0.1/tcp/0", "--http", "127.0.0.1:0", "--state", &state, "--json"];
-    let (node, first) = Running::start(&arguments);
-    let url = first["http"].as_str().unwrap().to_owned();
+    let node = Running::start(&arguments);
+    let (first, url) = (node.id().to_owned(), node.url().to_owned());
     let (code, _, error) =
         run(edge_faas(&["deploy", "pi", "--image", "builtin/pi", "--env", "digits=5", "-g", &url])).await;
     assert_eq!(code, 0, "{error}");
     // Killed, without a chance to write anything.
     drop(node);
-    let (node, second) = Running::start(&arguments);
-    assert_eq!(first["id"], second["id"]);
-    let url = second["http"].as_str().unwrap().to_owned();
+    let node = Running::start(&arguments);
+    assert_eq!(node.id(), first);
+    let url = node.url().to_owned();
     until("the function is called again", || async {
         let (code, out, _) = run(edge_faas(&["invoke", "pi", "-g", &url, "-d", ""])).await;
         (code, out.as_str()) == (0, "3.14159")

@@ -287,3 +287,112 @@ async fn a_peer_cannot_announce_another() {
     }
     lives(&victim).await;
 }
+
+/// An answer to a request for nodes or providers, as it is on the wire.
+#[derive(Clone, PartialEq, Message)]
+struct Answer {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    key: Vec<u8>,
+    #[prost(message, repeated, tag = "8")]
+    closer: Vec<Named>,
+    #[prost(message, repeated, tag = "9")]
+    providers: Vec<Named>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Named {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    addrs: Vec<Vec<u8>>,
+}
+
+/// Somebody who does not exist: at a port that nobody listens on, or at an address that never answers.
+fn invented(number: usize) -> Named {
+    let address = if number % 2 == 0 { "/ip4/127.0.0.1/tcp/1" } else { "/ip4/192.0.2.1/tcp/4001" };
+    let address: Multiaddr = address.parse().unwrap();
+    Named { id: PeerId::random().to_bytes(), addrs: vec![address.to_vec()] }
+}
+
+/// Answers every request with whom it invents, and with `innocent` as a provider of everything.
+async fn lie(mut stream: Stream, innocent: Named) -> std::io::Result<()> {
+    let mut length = [0];
+    stream.read_exact(&mut length).await?;
+    let mut bytes = vec![0; usize::from(length[0])];
+    stream.read_exact(&mut bytes).await?;
+    let asked = Answer::decode(bytes.as_slice()).map_err(std::io::Error::other)?;
+    let mut providers = vec![innocent];
+    providers.extend((0..19).map(invented));
+    let answer = Answer {
+        kind: asked.kind,
+        key: asked.key,
+        closer: (0..20).map(invented).collect(),
+        providers: if asked.kind == 3 { providers } else { vec![] },
+    };
+    stream.write_all(&answer.encode_length_delimited_to_vec()).await?;
+    stream.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_lie_about_providers_cost_attempts_and_nothing_else() {
+    log();
+    let names = ["echo-0", "echo-1", "echo-2", "echo-3", "echo-4", "echo-5"];
+    let members = network(Wire::Tcp, 4, |i| match i {
+        0 => vec!["echo"],
+        3 => names.to_vec(),
+        _ => vec![],
+    })
+    .await;
+    let node = &members[0].node;
+    provided(&members[1].node, names[5], 1).await;
+    let innocent = Named {
+        id: members[2].node.id().to_bytes(),
+        addrs: vec![members[2].node.info().listening[0].to_vec()],
+    };
+    let mut liars = Vec::new();
+    for _ in 0..3 {
+        for member in &members {
+            let mut liar = Stranger::start(&member.node).await;
+            let mut incoming = liar.control.accept(StreamProtocol::new(KAD_PROTOCOL)).unwrap();
+            let innocent = innocent.clone();
+            tokio::spawn(async move {
+                while let Some((_, stream)) = incoming.next().await {
+                    tokio::spawn(lie(stream, innocent.clone()));
+                }
+            });
+            liars.push(liar);
+        }
+    }
+    until("the liars are believed to be nodes", Duration::from_secs(20), || {
+        node.peers().iter().filter(|peer| peer.routing).count() > 5
+    })
+    .await;
+    let mut answered = 0;
+    for name in names {
+        let mut call = request(name, "x");
+        call.timeout = Some(Duration::from_secs(20));
+        let begun = Instant::now();
+        match node.call(call).await {
+            Ok(response) => {
+                assert_eq!(response.info.provider, Some(members[3].node.id()));
+                assert_eq!(bytes(response).await, "x");
+                answered += 1;
+            }
+            Err(failure) => {
+                println!("{name}: {failure}");
+                assert!(!failure.message.is_empty());
+            }
+        }
+        println!("{name}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    }
+    println!("{answered} of {} calls were answered", names.len());
+    assert!(answered > 0);
+    assert_eq!(members[2].runtime.executions.load(std::sync::atomic::Ordering::SeqCst), 0);
+    drop(liars);
+    let census = || node.census();
+    until("nothing is left", Duration::from_secs(60), || (census().calls, census().attempts) == (0, 0)).await;
+    assert_eq!(bytes(node.call(request("echo", "alive")).await.unwrap()).await, "alive");
+}

@@ -42,6 +42,21 @@ async fn a_function_lives_from_deployment_to_removal() {
     .await;
 }
 
+/// A node announces what it hosts; what it has removed is not "elsewhere" while it has not withdrawn it yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_function_is_gone_at_once() {
+    let node = lone().await;
+    let http = Http::of(&node);
+    for number in 0..30 {
+        let name = format!("f{number}");
+        deploy(&node, &name, "echo", &[]).await;
+        provided(&node, &name, 1).await;
+        let removed = http.send(Method::DELETE, "/system/functions", json!({ "functionName": name })).await;
+        let described = http.get(&format!("/system/function/{name}")).send().await.unwrap().status();
+        assert_eq!((removed, described.as_u16()), (202, 404), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_are_kept_apart() {
     let node = lone().await;
@@ -64,6 +79,15 @@ async fn namespaces_are_kept_apart() {
     assert_eq!(http.json("/system/functions?namespace=staging").await[0]["namespace"], "staging");
     assert_eq!(http.json("/system/namespace/staging").await["name"], "staging");
     assert_eq!(http.get("/system/namespace/x").send().await.unwrap().status(), 404);
+    // As faas-cli makes, changes and removes one: a new one is named in the body only.
+    for (method, path) in
+        [(Method::POST, ""), (Method::POST, "x"), (Method::PUT, "staging"), (Method::DELETE, "staging")]
+    {
+        let path = format!("/system/namespace/{path}");
+        let response = http.request(method, &path).json(&json!({ "name": "x" })).send().await.unwrap();
+        assert_eq!(response.status(), 501, "{path}");
+        assert!(response.text().await.unwrap().contains("while a function names it"));
+    }
     let other = json!({ "functionName": "f", "namespace": "staging" });
     assert_eq!(http.send(Method::DELETE, "/system/functions", other).await, 202);
     assert_eq!(http.json("/system/functions").await.as_array().map(Vec::len), Some(1));
@@ -190,6 +214,70 @@ async fn the_administration_needs_the_password_and_calls_do_not() {
         http.post("/function/f").send().await.unwrap().status() == 200
     })
     .await;
+}
+
+/// A gateway in front asks for `/system/info` as well, where a gateway's answer and a provider's differ.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_in_front_finds_its_provider_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "hunter2\n").unwrap();
+    let node =
+        start(edge_faas_node::settings::Settings { password_file: Some(password), ..settings() }).await;
+    let http = Http::of(&node);
+    let get = |path: &str| http.get(path).basic_auth("admin", Some("hunter2")).send();
+    let info: Value = get("/provider/system/info").await.unwrap().json().await.unwrap();
+    // Go's `ProviderInfo`: a text, a version, a text.
+    assert_eq!(
+        info,
+        json!({ "provider": "edge-faas builtin", "orchestration": "none",
+            "version": { "sha": "", "release": env!("CARGO_PKG_VERSION") } })
+    );
+    let echo = json!({ "service": "echo", "image": "builtin/echo" });
+    let deploy = http.post("/provider/system/functions").basic_auth("admin", Some("hunter2")).json(&echo);
+    assert_eq!(deploy.send().await.unwrap().status(), 202);
+    let list: Value =
+        get("/provider/system/functions?namespace=openfaas-fn").await.unwrap().json().await.unwrap();
+    assert_eq!(list[0]["name"], "echo");
+    // Functions' paths go on raw from there, too.
+    until("the function answers", || async {
+        let call = http.post("/provider/function/echo.openfaas-fn/a%2Fb//c?x=%20").body("x");
+        call.send().await.unwrap().text().await.unwrap() == "x"
+    })
+    .await;
+    let leaving = raw_get(&node, "/provider/function/echo/%2e%2e/x").await;
+    assert!(leaving.starts_with("HTTP/1.1 400"), "{leaving}");
+    assert_eq!(http.get("/provider/healthz").send().await.unwrap().status(), 200);
+    assert_eq!(http.get("/provider/system/info").send().await.unwrap().status(), 401);
+    assert_eq!(http.get("/provider/system/nothing").send().await.unwrap().status(), 401);
+    assert_eq!(http.get("/provider/nothing").send().await.unwrap().status(), 404);
+}
+
+/// A gateway in front of a node may be the one behind another node of the same network. What the first does not host
+/// any more, the second believes to host for a while: calls must not go round between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_does_not_go_round_between_a_node_and_the_gateway_in_front_of_it() {
+    let front = lone().await;
+    deploy(&front, "f", "echo", &[]).await;
+    let mut settings = settings();
+    settings.runtime.kind = edge_faas_node::settings::RuntimeKind::OpenFaas;
+    settings.runtime.gateway = format!("http://{}/provider/", front.http);
+    // It learns nothing while this test runs.
+    settings.runtime.poll_interval = std::time::Duration::from_secs(3_600);
+    let behind = start(knows(settings, &front)).await;
+    provided(&front, "f", 2).await;
+    assert_eq!(behind.runtime.info().await.unwrap().provider, "edge-faas builtin");
+    let call = async |node| {
+        let response = Http::of(node).post("/function/f").body("x").send().await.unwrap();
+        (response.status().as_u16(), header(&response, "x-edge-faas-outcome").map(str::to_owned))
+    };
+    for node in [&front, &behind] {
+        assert_eq!(call(node).await, (200, None));
+    }
+    front.runtime.remove(&edge_faas_node::openfaas::FunctionName::parse("f").unwrap()).await.unwrap();
+    for node in [&front, &behind] {
+        assert_eq!(call(node).await, (404, Some("not_found".to_owned())));
+    }
 }
 
 /// What a gateway in front of the node asks, word by word, and what it makes of the answer.

@@ -3,8 +3,11 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::*;
+use edge_faas_node::call::{MapItem, MapRequest};
 use futures::StreamExt;
+use http::{HeaderMap, Method};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,4 +66,36 @@ async fn names_that_nobody_provides_are_forgotten() {
     let functions = node.census().functions;
     assert!(functions < 20_000, "{functions} names are held");
     assert_eq!(bytes(node.call(request("echo", "still")).await.unwrap()).await, "still");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_that_nobody_makes_are_ended() {
+    log();
+    let members = network(Wire::Tcp, 2, |i| if i == 1 { vec!["echo"] } else { vec![] }).await;
+    let node = &members[0].node;
+    provided(node, "echo", 1).await;
+    // A provider is known, so the core asks for an attempt at once; the item's path ends the call before it is made.
+    assert!(node.call(request("echo", "")).await.is_ok());
+    let item = |_| {
+        Ok(MapItem {
+            method: Method::POST,
+            path: "/../elsewhere".to_owned(),
+            query: None,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        })
+    };
+    let manycall = MapRequest {
+        function: "echo".to_owned(),
+        policy: None,
+        idempotent: None,
+        count: Some(20),
+        timeout: None,
+        items: futures::stream::iter((0..20).map(item)).boxed(),
+    };
+    let results: Vec<_> = node.map(manycall).collect().await;
+    assert_eq!(results.len(), 20);
+    assert!(results.iter().all(|result| result.as_ref().is_ok_and(|result| result.outcome.is_err())));
+    let census = || node.census();
+    until("nothing is left", Duration::from_secs(5), || (census().calls, census().attempts) == (0, 0)).await;
 }

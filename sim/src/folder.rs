@@ -13,7 +13,7 @@ const SPILL: usize = 16 << 20;
 /// A lock file beside it says that somebody is at work. A process that is killed leaves folder and file behind, but the
 /// lock goes with it: so who gets the lock knows that what is there was left, and takes it away.
 #[derive(Debug)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
     making: Files,
     target: PathBuf,
     _lock: Lock,
@@ -21,7 +21,7 @@ pub(crate) struct RunFolder {
 
 impl RunFolder {
     /// Begins a folder that will be `target`; `None` while another process makes the same one.
-    pub(crate) fn begin(target: &Path) -> io::Result<Option<Self>> {
+    pub fn begin(target: &Path) -> io::Result<Option<Self>> {
         let parent = target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("run");
@@ -37,12 +37,12 @@ impl RunFolder {
 
     /// Where it is as long as it has not its name.
     #[cfg(feature = "parquet")]
-    pub(crate) fn making(&self) -> &Path {
+    pub fn making(&self) -> &Path {
         &self.making.folder
     }
 
     /// Gives the folder its name; an earlier one of that name is replaced.
-    pub(crate) fn complete(self) -> io::Result<()> {
+    pub fn complete(self) -> io::Result<()> {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
@@ -59,14 +59,14 @@ impl Drop for RunFolder {
 
 /// A lock file that this process holds.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     path: PathBuf,
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock; `None` while another process has it.
-    pub(crate) fn take(path: PathBuf) -> io::Result<Option<Self>> {
+    pub fn take(path: PathBuf) -> io::Result<Option<Self>> {
         loop {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
@@ -105,13 +105,13 @@ impl Folder for RunFolder {
 
 /// Files of a folder.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub struct Files {
     folder: PathBuf,
 }
 
 impl Files {
     /// Makes the folder, which must not be there.
-    pub(crate) fn create(folder: PathBuf) -> io::Result<Self> {
+    pub fn create(folder: PathBuf) -> io::Result<Self> {
         fs::create_dir(&folder)?;
         Ok(Files { folder })
     }
@@ -131,7 +131,7 @@ impl Folder for Files {
 
 /// Parts of a repetition: in memory while they are small, then in temporary files without a name.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TemporaryScratch;
+pub struct TemporaryScratch;
 
 impl Scratch for TemporaryScratch {
     fn part(&mut self, _table: Table) -> io::Result<Box<dyn Part>> {
@@ -159,7 +159,7 @@ impl Part for TemporaryPart {
 
 /// A folder that only hashes what it is given.
 #[derive(Debug, Default)]
-pub(crate) struct HashOnly;
+pub struct HashOnly;
 
 impl Folder for HashOnly {
     type File = io::Sink;

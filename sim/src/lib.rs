@@ -1,10 +1,11 @@
 //! The simulator: the core under a virtual clock, in a simulated network.
 
 pub mod cli;
+pub mod cost;
 mod discovery;
 pub mod engine;
 pub mod executor;
-mod folder;
+pub mod folder;
 pub mod network;
 #[cfg(feature = "parquet")]
 mod parquet;

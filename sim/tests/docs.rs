@@ -162,6 +162,7 @@ fn links_inside_of_the_project_lead_somewhere() {
         "CHANGELOG.md",
         "docs/analysis.md",
         "docs/architecture.md",
+        "docs/comparing.md",
         "docs/node.md",
         "docs/results.md",
         "docs/scenario.md",

@@ -33,7 +33,7 @@ pub const SHARED_COLUMNS: &[Column] = &[
         name: "source",
         unit: "word",
         kind: Kind::Text,
-        description: "Who wrote the row: `sim` (the simulator), `memory` (real nodes in one process), `docker` (real nodes in containers).",
+        description: "Who wrote the row: `sim` (the simulator), `memory` (real nodes in one process), `process` (real nodes, each a process), `docker` (real nodes in containers).",
     },
     Column { name: "scenario", unit: "text", kind: Kind::Text, description: "The scenario's name." },
     Column {

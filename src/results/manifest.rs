@@ -243,10 +243,9 @@ pub(super) mod tests {
         let error = |text: &str| Manifest::read(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(error(""), "manifest.json: EOF while parsing a value at line 1 column 0");
         assert!(error(&good[..good.len() / 2]).starts_with("manifest.json: EOF while parsing"));
-        assert!(
-            error(&good.replace("\"sim\",\n  \"seed\"", "\"simulator\",\n  \"seed\""))
-                .contains("unknown variant `simulator`, expected one of `sim`, `memory`, `docker` at line")
-        );
+        assert!(error(&good.replace("\"sim\",\n  \"seed\"", "\"simulator\",\n  \"seed\"")).contains(
+            "unknown variant `simulator`, expected one of `sim`, `memory`, `process`, `docker` at line"
+        ));
         assert!(
             error(&good.replace("\"seed\"", "\"sead\"")).contains("unknown field `sead`, expected one of")
         );

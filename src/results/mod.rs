@@ -35,6 +35,8 @@ mod kept;
 mod latency_log;
 mod manifest;
 mod parts;
+#[cfg(feature = "scenario")]
+mod plan;
 mod read;
 mod record;
 mod stop;

@@ -74,6 +74,8 @@ vocabulary! {
         Sim = "sim",
         /// Real nodes in one process over an in-memory transport.
         Memory = "memory",
+        /// Real nodes, each a process of this machine.
+        Process = "process",
         /// Real nodes in containers.
         Docker = "docker",
     }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// A node when nobody says which.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+/// What an OpenFaaS gateway says of a path that it does not have.
+const NO_ROUTE: &str = "404 page not found";
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,10 +35,9 @@ impl Client {
             }
         };
         let url = url.trim_end_matches('/').to_owned();
-        let parsed =
-            reqwest::Url::parse(&url).map_err(|error| Failure::Input(format!("{url:?}: {error}")))?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Failure::Input(format!("{url:?}: a node's URL begins with http:// or https://")));
+        let parsed = reqwest::Url::parse(&url);
+        if !parsed.is_ok_and(|parsed| matches!(parsed.scheme(), "http" | "https")) {
+            return Err(Failure::Input(format!("{url:?} is no node's URL: write it as http://HOST:PORT")));
         }
         let credentials = match login::path(|name| env::var_os(name)) {
             Some(path) => login::read(&path, &url)?,
@@ -112,18 +113,30 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        let path = response.url().path().to_owned();
         let text = response.text().await.unwrap_or_default();
-        Err(self.refused(status, text.trim()))
+        Err(self.refused(status, &path, text.trim()))
     }
 
-    fn refused(&self, status: StatusCode, text: &str) -> Failure {
+    fn refused(&self, status: StatusCode, path: &str, text: &str) -> Failure {
         if status == StatusCode::UNAUTHORIZED {
             return Failure::Other(format!(
                 "{} asks for a password: `faas-cli login --gateway {}` stores one",
                 self.url, self.url
             ));
         }
-        Failure::Other(format!("{} answers {status}: {text}", self.url).trim_end().to_owned())
+        let text = match status {
+            StatusCode::NOT_FOUND if path.contains("/api/v1/") && text == NO_ROUTE => {
+                "it is an OpenFaaS gateway; this command needs a node (--gateway, OPENFAAS_URL)"
+            }
+            // A gateway keeps its provider's words on logs to itself.
+            StatusCode::NOT_IMPLEMENTED if path.ends_with("/system/logs") && text.is_empty() => {
+                "there is no such function, or its provider keeps no logs"
+            }
+            _ if text.is_empty() => return Failure::Other(format!("{} answers {status}", self.url)),
+            _ => text,
+        };
+        Failure::Other(format!("{} answers {status}: {text}", self.url))
     }
 
     /// Asks for something that is JSON.

@@ -5,6 +5,7 @@ use super::peers::Directory;
 use super::state::{KadAnswer, Reply, State};
 use super::{Driver, std_duration};
 use crate::exchange;
+use crate::experiment::Event;
 use edge_faas_core::context::Capacity;
 use edge_faas_core::faas::{AnycallPolicy, ManycallPolicy};
 use edge_faas_core::io::{Call, CallId, Exchange, Input, LookupPurpose, LookupReport, Map, MapId, Output};
@@ -60,9 +61,17 @@ impl State {
             Output::AttemptDone(report) => {
                 self.attempts.remove(&report.id);
                 driver.metrics.attempt(&report);
+                if let Some(experiment) = &driver.config.experiment {
+                    let provider = self.peers.id(report.provider).map(|id| id.to_string());
+                    experiment.records.push(Event::attempt(&report, provider));
+                }
             }
             Output::CallDone(report) => {
                 driver.metrics.call(&report);
+                if let Some(experiment) = &driver.config.experiment {
+                    let provider = report.provider.and_then(|peer| self.peers.id(peer));
+                    experiment.records.push(Event::call(&report, provider.map(|id| id.to_string())));
+                }
                 self.tell_call(report.call, CallEvent::Done(report));
             }
             Output::PullItems { map, count } => self.tell_map(map, MapEvent::Pull(count)),
@@ -102,6 +111,13 @@ impl State {
 
     fn lookup_done(&mut self, driver: &Arc<Driver>, report: Box<LookupReport>) {
         driver.metrics.lookup(&report);
+        if let Some(experiment) = &driver.config.experiment {
+            let function = match report.target.preimage {
+                Preimage::Function(function) => Some(self.functions.name(function).to_owned()),
+                _ => None,
+            };
+            experiment.records.push(Event::lookup(&report, function));
+        }
         tracing::debug!(
             purpose = ?report.purpose, outcome = ?report.outcome, requests = report.requests,
             timeouts = report.timeouts, failures = report.failures, found = report.closest.len(),

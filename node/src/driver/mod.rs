@@ -67,6 +67,10 @@ impl Driver {
     ) -> Result<Arc<Self>, getrandom::Error> {
         let seed = getrandom::u64()?;
         let state = State::new(me, &config, seed);
+        let start = Instant::now();
+        if let Some(experiment) = &config.experiment {
+            experiment.records.begin(start);
+        }
         Ok(Arc::new(Driver {
             state: Mutex::new(state),
             me,
@@ -76,7 +80,7 @@ impl Driver {
             metrics,
             tasks: tokio::runtime::Handle::current(),
             stop: CancellationToken::new(),
-            start: Instant::now(),
+            start,
             sooner: Notify::new(),
             closing: AtomicBool::new(false),
             open_calls: Arc::default(),

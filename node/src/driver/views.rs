@@ -27,6 +27,21 @@ impl Driver {
         });
     }
 
+    /// A peer may be reached here.
+    pub(crate) fn hear(&self, id: PeerId, address: &Multiaddr) {
+        self.with(|state| {
+            let handle = state.peer_handle(id);
+            if let Some(known) = state.peers.get_mut(handle) {
+                known.hear(address);
+            }
+        });
+    }
+
+    /// Forgets who provides what.
+    pub(crate) fn forget_providers(&self) {
+        self.with(|state| state.peer.forget_providers());
+    }
+
     /// Peers were found on the local network. A node that knows nobody joins through them.
     pub(crate) fn discovered(self: &Arc<Self>, peers: &[(PeerId, Multiaddr)]) {
         let lonely = self.with(|state| {
@@ -164,10 +179,11 @@ impl Driver {
         handles.iter().filter_map(about).collect()
     }
 
-    /// What it holds, for those who look for leaks.
+    /// What it holds, for those who look for leaks; its metrics say so too from then on.
     pub(crate) fn census(&self) -> Census {
-        let state = self.state.lock();
-        Census::of(&state, self)
+        let census = Census::of(&self.state.lock(), self);
+        self.metrics.held(&census);
+        census
     }
 }
 

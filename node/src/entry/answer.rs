@@ -4,11 +4,10 @@ use super::OpenCall;
 use super::attempt::OpenAttempt;
 use super::wire::{Event, Wire};
 use crate::body::{self, Body, BodyError};
-use crate::driver::{CallEvent, CallEvents, core_duration};
+use crate::driver::{CallEvent, core_duration};
 use bytes::Bytes;
 use edge_faas_core::context::{Capacity, Timing};
 use edge_faas_core::io::{AttemptFailure, CallOutcome, Started};
-use futures::StreamExt;
 use http::StatusCode;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, StreamBody};
@@ -193,33 +192,33 @@ impl Streaming {
 pub(super) struct AnswerBody {
     /// Dropped before the call: an attempt's end is part of it.
     streaming: Option<Box<Streaming>>,
-    events: CallEvents,
     call: OpenCall,
 }
 
 impl AnswerBody {
-    pub(super) fn new(call: OpenCall, events: CallEvents, rest: Rest) -> Self {
+    pub(super) fn new(call: OpenCall, rest: Rest) -> Self {
         let streaming = match rest {
             Rest::Streaming(streaming) => Some(streaming),
             Rest::Whole(_) => None,
         };
-        AnswerBody { streaming, events, call }
+        AnswerBody { streaming, call }
     }
 
     /// What the core says meanwhile: the error, if it ended the call.
     fn listen(&mut self, cx: &mut Context<'_>) -> Option<BodyError> {
-        while let Poll::Ready(event) = self.events.poll_next_unpin(cx) {
+        while let Poll::Ready(event) = self.call.poll_event(cx) {
             let ended = match event {
-                Some(CallEvent::Done(report)) => {
-                    self.call.ended();
-                    match report.outcome {
-                        CallOutcome::Ok | CallOutcome::FunctionError => return None,
-                        CallOutcome::Timeout => "the call's time ran out",
-                        _ => "the call was given up",
-                    }
-                }
+                Some(CallEvent::Done(report)) => match report.outcome {
+                    CallOutcome::Ok | CallOutcome::FunctionError => return None,
+                    CallOutcome::Timeout => "the call's time ran out",
+                    _ => "the call was given up",
+                },
                 Some(CallEvent::Cancel { only_queued: false, .. }) => "the call was given up",
-                Some(CallEvent::Cancel { .. } | CallEvent::Start(..)) => continue,
+                Some(CallEvent::Cancel { .. }) => continue,
+                Some(CallEvent::Start(attempt, _)) => {
+                    self.call.decline(attempt.id);
+                    continue;
+                }
                 None => return None,
             };
             self.streaming = None;

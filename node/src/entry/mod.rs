@@ -13,13 +13,15 @@ use crate::driver::{CallEvent, CallEvents, Driver};
 use crate::path;
 use answer::AnswerBody;
 use attempt::{Answer, AttemptEnd, Running};
-use edge_faas_core::io::{CallId, CallOutcome, CallReport, Input};
-use futures::StreamExt;
+use edge_faas_core::io::{
+    AttemptEvent, AttemptFailure, AttemptId, CallId, CallOutcome, CallReport, Input, Started,
+};
+use futures::{FutureExt, StreamExt};
 use info::Stamps;
 use request::{Gathered, Head};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 pub(crate) use request::{Head as CallHead, Payload};
@@ -49,37 +51,51 @@ pub(crate) async fn call(driver: &Arc<Driver>, request: CallRequest) -> Result<C
     };
     let replayable = matches!(payload, Payload::Whole(_));
     let head = Arc::new(Head { function, method, path, query, headers, deadline });
-    let (id, events) =
-        driver.begin_call(&head.function, policy, driver.time(deadline), idempotent, replayable);
-    let open = OpenCall { driver: driver.clone(), id, over: false, _place: Some(place) };
-    run(open, events, head, payload, arrived).await
+    let begun = driver.begin_call(&head.function, policy, driver.time(deadline), idempotent, replayable);
+    run(OpenCall::new(driver.clone(), begun, Some(place)), head, payload, arrived).await
 }
 
-/// A call that the core has; where it is dropped before its end, it is cancelled.
+/// A call that the core has, and what it says of it; where it is dropped before its end, it is cancelled.
 #[derive(Debug)]
 pub(crate) struct OpenCall {
     driver: Arc<Driver>,
     id: CallId,
+    events: CallEvents,
     over: bool,
     _place: Option<Counted>,
 }
 
 impl OpenCall {
-    /// The core's word that it is over has come.
-    fn ended(&mut self) {
-        self.over = true;
+    /// A call that has just begun; `place` is what counts it among the node's.
+    pub(crate) fn new(driver: Arc<Driver>, begun: (CallId, CallEvents), place: Option<Counted>) -> Self {
+        OpenCall { driver, id: begun.0, events: begun.1, over: false, _place: place }
     }
 
-    /// An item of a manycall.
-    pub(crate) fn item(driver: Arc<Driver>, id: CallId) -> Self {
-        OpenCall { driver, id, over: false, _place: None }
+    /// What the core says next; none after the end.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<CallEvent>> {
+        let event = ready!(self.events.poll_next_unpin(cx));
+        self.over |= matches!(event, Some(CallEvent::Done(_)));
+        Poll::Ready(event)
+    }
+
+    /// Tells the core that an attempt it asked for is not made: it waits for the end of each.
+    fn decline(&self, attempt: AttemptId) {
+        let reason = AttemptFailure::Cancelled;
+        self.driver.attempt(attempt, AttemptEvent::Failed { reason, started: Started::No, capacity: None });
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        if !self.over {
-            self.driver.input(Input::CancelCall { call: self.id });
+        if self.over {
+            return;
+        }
+        self.driver.input(Input::CancelCall { call: self.id });
+        // What it had asked for in the meantime, and nobody has looked at.
+        while let Some(Some(event)) = self.events.next().now_or_never() {
+            if let CallEvent::Start(attempt, _) = event {
+                self.decline(attempt.id);
+            }
         }
     }
 }
@@ -87,12 +103,15 @@ impl Drop for OpenCall {
 /// Does what the core says of a call, until it has an answer or its end.
 pub(crate) async fn run(
     mut open: OpenCall,
-    mut events: CallEvents,
     head: Arc<Head>,
     payload: Payload,
     arrived: Instant,
 ) -> Result<CallResponse, CallFailure> {
     let driver = open.driver.clone();
+    let experiment = driver.config.experiment.as_ref();
+    if let Some(experiment) = experiment {
+        experiment.begun(open.id, &head.headers);
+    }
     let mut running: Vec<Running> = Vec::new();
     // In the order in which they came. There may be several: the loser of a race may answer before it is cancelled.
     let mut answers: Vec<Answer> = Vec::new();
@@ -101,7 +120,7 @@ pub(crate) async fn run(
     let mut complaint = String::new();
     let end = poll_fn(|cx| {
         loop {
-            match events.poll_next_unpin(cx) {
+            match open.poll_event(cx) {
                 Poll::Ready(Some(CallEvent::Start(attempt, provider))) => {
                     stamps.attempt();
                     running.push(Running::start(&driver, *attempt, provider, &head, &payload));
@@ -135,7 +154,12 @@ pub(crate) async fn run(
                         progress = true;
                         drop(running.swap_remove(at));
                         match end {
-                            AttemptEnd::Answered(answer) => answers.push(*answer),
+                            AttemptEnd::Answered(answer) => {
+                                if let (Some(experiment), Some(connect)) = (experiment, answer.connect) {
+                                    experiment.connected(answer.attempt, connect);
+                                }
+                                answers.push(*answer);
+                            }
                             AttemptEnd::Failed(said) if !said.is_empty() => complaint = said,
                             AttemptEnd::Failed(_) => {}
                         }
@@ -148,9 +172,6 @@ pub(crate) async fn run(
         }
     })
     .await;
-    if end.is_some() {
-        open.ended();
-    }
     let winner = end.as_ref().and_then(|report| report.winner);
     let chosen = answers.iter().position(|answer| winner.is_none_or(|winner| answer.attempt == winner));
     match (end, chosen.map(|at| answers.swap_remove(at))) {
@@ -163,7 +184,7 @@ pub(crate) async fn run(
         (None, Some(answer)) => {
             let info = stamps.so_far(&driver, &answer);
             let Answer { status, headers, rest, .. } = answer;
-            let body: Body = http_body_util::BodyExt::boxed_unsync(AnswerBody::new(open, events, rest));
+            let body: Body = http_body_util::BodyExt::boxed_unsync(AnswerBody::new(open, rest));
             Ok(CallResponse { status, headers, body, info })
         }
         (Some(report), _) => Err(match payload.broke() {

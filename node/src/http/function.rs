@@ -15,7 +15,7 @@ use http::header::{EXPECT, HOST};
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// Carries a call to a provider and the answer back.
@@ -79,10 +79,11 @@ fn read(
     Ok((function, call))
 }
 
-/// What a gateway puts on a call and its answer: an id, if the caller gave none, and when it began.
+/// What a gateway puts on a call and its answer: an id, and when it began. Where the caller gave one, as a gateway in
+/// front of this node does, that one goes to the function and is not said back.
 pub(super) struct Marks {
     id: Option<HeaderValue>,
-    start: HeaderValue,
+    start: Option<HeaderValue>,
 }
 
 impl Marks {
@@ -93,15 +94,19 @@ impl Marks {
     pub(super) fn put(parts: &mut request::Parts) -> Self {
         let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let headers = &mut parts.headers;
-        let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        // Digits, and a UUID: always a valid header.
-        let start = HeaderValue::try_from(start.to_string()).unwrap_or(HeaderValue::from_static("0"));
-        let id = match headers.contains_key(CALL_ID) {
-            true => None,
-            false => HeaderValue::try_from(Uuid::new_v4().to_string()).ok(),
+        let mut mark = |name: HeaderName, value: &dyn Fn() -> String| {
+            if headers.contains_key(&name) {
+                return None;
+            }
+            // Digits, or a UUID: always a valid header.
+            let value = HeaderValue::try_from(value()).ok()?;
+            headers.insert(name, value.clone());
+            Some(value)
         };
-        headers.extend(id.clone().map(|id| (CALL_ID, id)));
-        headers.insert(START_TIME, start.clone());
+        let id = mark(CALL_ID, &|| Uuid::new_v4().to_string());
+        let since = |since: Duration| since.as_nanos().to_string();
+        let start =
+            mark(START_TIME, &|| since(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
         if !headers.contains_key(FORWARDED_HOST) {
             let host = headers.get(HOST).cloned();
             headers.extend(host.map(|host| (FORWARDED_HOST, host)));
@@ -113,11 +118,14 @@ impl Marks {
         Marks { id, start }
     }
 
-    /// Marks an answer.
+    /// Marks an answer, where the function has not done so itself.
     pub(super) fn on(self, mut response: Response) -> Response {
         let headers: &mut HeaderMap = response.headers_mut();
-        headers.extend(self.id.map(|id| (CALL_ID, id)));
-        headers.insert(START_TIME, self.start);
+        for (name, value) in [(CALL_ID, self.id), (START_TIME, self.start)] {
+            if let Some(value) = value {
+                headers.entry(name).or_insert(value);
+            }
+        }
         response
     }
 }

@@ -53,15 +53,23 @@ fn read<T>(
     parse(text.trim()).map(Some).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
 }
 
-/// Says where a call went, and where its time did.
+/// Says where a call went, and where its time did. Another node behind the function's gateway may have said so before:
+/// who asked this node is told of this node's way.
 pub(super) fn describe(info: &CallInfo, headers: &mut HeaderMap) {
+    headers.remove(PROVIDER);
     let provider = info.provider.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
     headers.extend(provider.map(|id| (PROVIDER, id)));
     headers.insert(ATTEMPTS, HeaderValue::from(info.attempts));
     headers.insert(HOPS, HeaderValue::from(info.hops));
+    // The function's own timing stays, behind ours: readers of one value take the first.
+    let before: Vec<HeaderValue> = headers.get_all(SERVER_TIMING).iter().cloned().collect();
     // Numbers and names of our own: always a valid header.
-    headers
-        .extend(HeaderValue::try_from(server_timing(&info.parts)).ok().map(|value| (SERVER_TIMING, value)));
+    if let Ok(timing) = HeaderValue::try_from(server_timing(&info.parts)) {
+        headers.insert(SERVER_TIMING, timing);
+        for value in before {
+            headers.append(SERVER_TIMING, value);
+        }
+    }
 }
 
 /// The parts of a call's time by name, in the order in which they come.
@@ -112,6 +120,30 @@ mod tests {
             "lookup;dur=21.000, network;dur=96.500, exec;dur=0.055, total;dur=117.555"
         );
         assert_eq!(server_timing(&Parts::default()), "exec;dur=0.000, total;dur=0.000");
+    }
+
+    #[test]
+    fn what_another_node_said_of_its_own_way_is_replaced_and_a_function_s_timing_kept() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (&PROVIDER, "12D3KooWOther"),
+            (&ATTEMPTS, "7"),
+            (&HOPS, "1"),
+            (&SERVER_TIMING, "db;dur=53"),
+            (&SERVER_TIMING, "cache;desc=\"hit\""),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        describe(&CallInfo { attempts: 2, ..CallInfo::default() }, &mut headers);
+        let all = |name: &HeaderName| -> Vec<&str> {
+            headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+        };
+        assert_eq!(all(&PROVIDER), Vec::<&str>::new());
+        assert_eq!((all(&ATTEMPTS), all(&HOPS)), (vec!["2"], vec!["0"]));
+        assert_eq!(
+            all(&SERVER_TIMING),
+            ["exec;dur=0.000, total;dur=0.000", "db;dur=53", "cache;desc=\"hit\""]
+        );
     }
 
     #[test]

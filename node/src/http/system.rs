@@ -4,14 +4,14 @@ use super::App;
 use super::body::json;
 use super::error::ApiError;
 use crate::openfaas::{
-    DeleteFunctionRequest, FunctionDeployment, FunctionName, FunctionStatus, LogQuery, ScaleServiceRequest,
-    Secret, SystemInfo, Version,
+    DeleteFunctionRequest, FunctionDeployment, FunctionName, FunctionStatus, LogQuery, Provider,
+    ScaleServiceRequest, Secret, SystemInfo, Version,
 };
 use crate::runtime::{RuntimeErrorKind, SecretOperation, annotation};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
@@ -45,6 +45,11 @@ pub(super) async fn info(State(app): State<App>) -> Result<Json<SystemInfo>, Api
     let provider = app.runtime.info().await?;
     let version = Version { release: env!("CARGO_PKG_VERSION").to_owned(), ..Version::default() };
     Ok(Json(SystemInfo { provider, version: Some(version), arch: std::env::consts::ARCH.to_owned() }))
+}
+
+/// As a provider says it to the gateway in front of it: what a gateway says of its provider, and nothing around it.
+pub(super) async fn provider_info(State(app): State<App>) -> Result<Json<Provider>, ApiError> {
+    Ok(Json(app.runtime.info().await?))
 }
 
 pub(super) async fn list(
@@ -97,7 +102,9 @@ pub(super) async fn describe(
 /// A function that other nodes host. A gateway in front of this node asks before it calls, and any node can be called
 /// for any function.
 async fn elsewhere(app: &App, function: &FunctionName) -> Option<FunctionStatus> {
-    let providers = app.node.providers(function.as_str()).await.len() as u64;
+    // This node itself is one until it has withdrawn what was removed.
+    let providers = app.node.providers(function.as_str()).await;
+    let providers = providers.iter().filter(|provider| !provider.local).count() as u64;
     (providers > 0).then(|| FunctionStatus {
         name: function.service().to_owned(),
         namespace: function.namespace().to_owned(),
@@ -123,22 +130,22 @@ pub(super) async fn namespaces(State(app): State<App>) -> Result<Json<Vec<String
     Ok(Json(app.runtime.namespaces().await?))
 }
 
-/// A namespace here is what functions name; none has to be made.
 pub(super) async fn namespace(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Request<Body>,
-) -> Result<Response, ApiError> {
-    if request.method() != http::Method::GET {
-        return Err(ApiError::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "namespaces are not made or removed here: one exists while a function names it",
-        ));
-    }
+) -> Result<Json<serde_json::Value>, ApiError> {
     match app.runtime.namespaces().await?.contains(&name) {
-        true => Ok(Json(serde_json::json!({ "name": name })).into_response()),
+        true => Ok(Json(serde_json::json!({ "name": name }))),
         false => Err(ApiError::new(StatusCode::NOT_FOUND, format!("there is no namespace {name:?}"))),
     }
+}
+
+/// A namespace here is what functions name; none has to be made.
+pub(super) async fn change_namespace() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "namespaces are not made or removed here: one exists while a function names it",
+    )
 }
 
 pub(super) async fn list_secrets(

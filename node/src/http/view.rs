@@ -113,6 +113,8 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
     // A runtime that is down leaves only this one count out, and holds the others up no longer than a scrape can wait.
     let listed = tokio::time::timeout(LIST_PATIENCE, app.runtime.list(None)).await;
     app.metrics.hosted(&listed.ok().and_then(Result::ok).unwrap_or_default());
+    // Counted when asked for.
+    app.node.census();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &app.registry.lock())
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;

@@ -37,7 +37,8 @@ pub(crate) async fn start(
     links: Links,
     dials: mpsc::UnboundedReceiver<PeerId>,
 ) -> Result<Listening, StartError> {
-    let transport = transport::build(&identity, &config.network, &config.limits, &config.timeouts)?;
+    let shape = config.experiment.as_ref().map(|experiment| experiment.links.clone());
+    let transport = transport::build(&identity, &config.network, &config.limits, &config.timeouts, shape)?;
     let behaviour = Behaviour::new(config, &identity, links, driver.clone())?;
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(config.timeouts.idle)
@@ -81,9 +82,16 @@ pub(crate) async fn run(mut listening: Listening, driver: Arc<Driver>) {
     let age = driver.config.timeouts.idle_stream;
     let mut reap = tokio::time::interval((age / 2).clamp(REAP_MIN, REAP_MAX));
     loop {
+        let disconnect = async {
+            match &driver.config.experiment {
+                Some(experiment) => experiment.disconnect.notified().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             event = listening.swarm.select_next_some() => listening.on_event(&driver, event),
             Some(peer) = listening.dials.next() => listening.dial(&driver, peer),
+            () = disconnect => listening.disconnect(),
             _ = reap.tick() => driver.links.reap(age),
             () = driver.stop.cancelled() => return,
         }
@@ -91,6 +99,15 @@ pub(crate) async fn run(mut listening: Listening, driver: Arc<Driver>) {
 }
 
 impl Listening {
+    /// Closes every connection.
+    fn disconnect(&mut self) {
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // Fails for one that has gone meanwhile.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
     fn dial(&mut self, driver: &Driver, peer: PeerId) {
         let addresses = driver.addresses(&peer);
         if addresses.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::muxer::{OTHER_STREAMS, Yamux};
 use crate::config::{Limits, Network, Timeouts};
+use crate::experiment::{Connection, Links};
 use crate::handle::StartError;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, MemoryTransport, OrTransport};
@@ -10,13 +11,16 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::pnet::{PnetConfig, PreSharedKey};
 use libp2p::{Multiaddr, PeerId, Transport, dns, noise, quic, tcp};
+use std::sync::Arc;
 
-/// The transport that the settings ask for: TCP without Nagle, QUIC, and the memory transport, names resolved.
+/// The transport that the settings ask for: TCP without Nagle, QUIC, and the memory transport, names resolved. TCP and
+/// memory are shaped where an experiment says how.
 pub(super) fn build(
     identity: &Keypair,
     network: &Network,
     limits: &Limits,
     timeouts: &Timeouts,
+    shape: Option<Arc<Links>>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     check(network)?;
     let noise = noise::Config::new(identity)
@@ -24,6 +28,8 @@ pub(super) fn build(
     let yamux = Yamux::new(limits.streams);
 
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let links = shape.clone();
+    let tcp = tcp.and_then(move |socket, endpoint| Connection::open(socket, endpoint, links.clone()));
     let key = network.pre_shared_key.map(PreSharedKey::new);
     let tcp = tcp.and_then(move |socket, _| async move {
         use futures::future::Either;
@@ -42,6 +48,7 @@ pub(super) fn build(
         .timeout(timeouts.dial)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let memory = MemoryTransport::default()
+        .and_then(move |socket, endpoint| Connection::open(socket, endpoint, shape.clone()))
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux)

@@ -98,18 +98,42 @@ impl FunctionStatus {
     }
 }
 
-/// The answer of `GET /system/info`.
+/// The answer of `GET /system/info`: a gateway's. A provider's, which is its [`Provider`] alone, is read as well.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Info")]
 pub struct SystemInfo {
     /// What runs the functions.
-    #[serde(default)]
     pub provider: Provider,
-    /// The gateway's own version; providers leave it out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The gateway's own version; not known of a provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
-    /// The machine's architecture.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    /// The machine's architecture; not known of a provider.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub arch: String,
+}
+
+/// The two forms: `provider` is an object in the one and a name in the other.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Info {
+    Gateway {
+        /// `null` from a gateway that did not understand its provider.
+        #[serde(default, deserialize_with = "null_as_default")]
+        provider: Provider,
+        version: Option<Version>,
+        #[serde(default, deserialize_with = "null_as_default")]
+        arch: String,
+    },
+    Provider(Provider),
+}
+
+impl From<Info> for SystemInfo {
+    fn from(info: Info) -> Self {
+        match info {
+            Info::Gateway { provider, version, arch } => SystemInfo { provider, version, arch },
+            Info::Provider(provider) => SystemInfo { provider, ..SystemInfo::default() },
+        }
+    }
 }
 
 /// What runs the functions.
@@ -119,7 +143,7 @@ pub struct Provider {
     #[serde(default, deserialize_with = "null_as_default")]
     pub provider: String,
     /// Its version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub version: Version,
     /// What it places functions with, `kubernetes` for instance.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -181,5 +205,19 @@ mod tests {
         let info: SystemInfo = serde_json::from_str(text).unwrap();
         assert_eq!(info.provider.provider, "faas-netes");
         assert_eq!(info.version.map(|version| version.release), Some("0.27.14".to_owned()));
+        let info: SystemInfo =
+            serde_json::from_str(r#"{"provider":null,"version":null,"arch":"x86_64"}"#).unwrap();
+        assert_eq!((info.provider, info.arch.as_str()), (Provider::default(), "x86_64"));
+    }
+
+    #[test]
+    fn the_info_of_a_provider_is_read() {
+        let text = r#"{"provider":"faas-netes","version":{"sha":"a","release":"0.18.17"},"orchestration":"kubernetes"}"#;
+        let info: SystemInfo = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (info.provider.provider.as_str(), info.provider.orchestration.as_str()),
+            ("faas-netes", "kubernetes")
+        );
+        assert_eq!((info.provider.version.release.as_str(), info.version), ("0.18.17", None));
     }
 }

@@ -209,6 +209,10 @@ keys! {
         "After so many unanswered in a row it counts as dead.";
     plain "calls.entry_queue" => node.core.faas.entry_queue,
         "Calls that may wait here while every provider is full. More are answered by 429.";
+    plain "calls.manycall_window" => node.core.faas.manycall_window,
+        "Items of manycalls in flight at one node, at most.";
+    plain "calls.probe_first" => node.core.faas.probe_first,
+        "`least-loaded` and `power-of-two` ask for the load first.";
     plain "kademlia.k" => node.core.kad.k,
         "Size of a bucket, and number of nodes that keep a record.";
     plain "kademlia.alpha" => node.core.kad.alpha,
@@ -227,4 +231,8 @@ keys! {
         "Providers that are kept of one function.";
     plain "kademlia.refresh_interval" => node.core.kad.refresh_interval,
         "How often each bucket of the routing table is refreshed.";
+    plain "kademlia.disjoint_paths" => node.core.kad.disjoint_paths,
+        "Disjoint paths of a look-up.";
+    plain "experiment.enabled" => experiment,
+        "Takes part in an experiment: `/api/v1/experiment/…` commands the node, and it joins only at that word. Never on a node that strangers reach.";
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub user: String,
     /// What runs functions.
     pub runtime: Runtime,
+    /// It takes part in an experiment.
+    pub experiment: bool,
 }
 
 /// What runs functions.
@@ -84,6 +86,7 @@ impl Default for Settings {
                 concurrency: 100,
                 queue: 1_000,
             },
+            experiment: false,
         }
     }
 }
@@ -125,7 +128,8 @@ impl Settings {
                 .filter(|key| key.split('.').next() == Some(section))
                 .collect();
             let valid = match near.as_slice() {
-                [] => "sections are network, limits, timeouts, http, runtime, calls and kademlia".to_owned(),
+                [] => "sections are network, limits, timeouts, http, runtime, calls, kademlia and experiment"
+                    .to_owned(),
                 keys => format!("[{section}] has {}", keys.join(", ")),
             };
             return Err(format!("{name} is no setting; {valid}"));

@@ -7,16 +7,18 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{any, get};
 use edge_faas_node::http::{Server, Settings};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// What it was asked: method, raw path and query, headers.
 type Asked = Arc<Mutex<Vec<(Method, String, HeaderMap)>>>;
 
-/// A gateway that hosts `f`, which answers with the request's body, and its `x-mine` as `x-yours`.
+/// A gateway that hosts `f`, which answers with the request's body, and its `x-mine` as `x-yours`, after the milliseconds
+/// that `x-sleep` asks for.
 pub struct Gateway {
     pub address: SocketAddr,
     pub asked: Asked,
@@ -37,6 +39,9 @@ impl Gateway {
             )
             .route("/system/namespaces", get(|| async { r#"["openfaas-fn"]"# }))
             .route("/healthz", get(|| async { "OK" }))
+            // What the original makes of a provider's 404.
+            .route("/system/logs", get(|| async { StatusCode::NOT_IMPLEMENTED }))
+            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
             .layer(axum::middleware::from_fn_with_state(Arc::clone(&asked), remember));
         let server =
             Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Settings::default()).await.unwrap();
@@ -68,6 +73,10 @@ async fn remember(State(asked): State<Asked>, request: Request, next: Next) -> R
 }
 
 async fn answer(request: Request) -> Response {
+    let asked = request.headers().get("x-sleep").and_then(|value| value.to_str().ok()?.parse().ok());
+    if let Some(milliseconds) = asked {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
     let mine = request.headers().get("x-mine").cloned();
     let mut response = Response::new(Body::new(request.into_body()));
     response.headers_mut().extend(mine.map(|mine| (http::HeaderName::from_static("x-yours"), mine)));

@@ -5,6 +5,7 @@
 pub mod gateway;
 
 use edge_faas_node::daemon::Daemon;
+use edge_faas_node::http::ItemResult;
 use edge_faas_node::openfaas::FunctionDeployment;
 use edge_faas_node::settings::Settings;
 use libp2p::multiaddr::Protocol;
@@ -105,7 +106,39 @@ pub struct Http {
 
 impl Http {
     pub fn of(daemon: &Daemon) -> Self {
-        Http { client: client(), url: format!("http://{}", daemon.http) }
+        Self::at(&format!("http://{}", daemon.http))
+    }
+
+    pub fn at(url: &str) -> Self {
+        Http { client: client(), url: url.trim_end_matches('/').to_owned() }
+    }
+
+    /// Waits until a function has so many providers.
+    pub async fn provided(&self, name: &str, count: usize) {
+        until("providers are found", || async {
+            let found = self.json(&format!("/api/v1/providers/{name}")).await;
+            found["providers"].as_array().map(Vec::len) == Some(count)
+        })
+        .await;
+    }
+
+    /// Deploys a built-in function on the node.
+    pub async fn deploy(&self, name: &str, image: &str, pairs: &[(&str, &str)]) {
+        let deployment = serde_json::to_value(deployment(name, image, pairs)).unwrap();
+        assert_eq!(self.send(Method::POST, "/system/functions", deployment).await, 202);
+    }
+
+    /// A streamed manycall of lines, its results in the order in which they came.
+    pub async fn map(&self, name: &str, lines: String, idempotent: bool) -> Vec<ItemResult> {
+        let path = format!("/api/v1/functions/{name}/executions/manycall");
+        let request = self
+            .post(&path)
+            .header("content-type", "application/x-ndjson")
+            .header("x-edge-faas-idempotent", idempotent.to_string());
+        let answer = request.body(lines).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().await.unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,6 +1,7 @@
 //! What can be asked of `sim`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use edge_faas_analysis::plot::{Figure, Width};
 use std::path::PathBuf;
 
 /// Simulates a network of edge nodes that run functions for each other.
@@ -39,11 +40,20 @@ pub(super) enum Command {
     },
     /// Prints one line per event of a small run, to see the protocol at work. Writes no files.
     Trace(Trace),
+    /// Holds two runs against each other: what moved, by how much, and whether that can be chance.
+    ///
+    /// Exit code 0: nothing regressed; 1: something did; 2: the runs cannot be compared; 3: with --strict, something is
+    /// inconclusive.
+    Compare(Compare),
     /// Plays a scenario's sweep so that what is done is not done again, until results are precise enough, or in shares on
     /// several machines. Ends in the same folder as `sim SCENARIO`.
     Sweep(Sweep),
     /// Puts the shares of a sweep together: the same bytes as those of one machine.
     Merge(Merge),
+    /// Draws figures of runs, several overlaid, as SVG and PNG.
+    Plot(Plot),
+    /// Puts runs, their figures and their tables into one HTML page that needs nothing else.
+    Report(Report),
 }
 
 /// A run.
@@ -161,6 +171,121 @@ pub(super) struct Trace {
     /// Only lines about this node, by number.
     #[arg(long, value_name = "NUMBER")]
     pub(super) node: Option<u32>,
+}
+
+/// A comparison.
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// The run to compare with: its folder, or what a reference keeps of it.
+    pub(super) base: PathBuf,
+    /// The run that is judged.
+    pub(super) new: PathBuf,
+    /// A file that says which metrics are judged, which way is better, and how small a difference does not matter.
+    #[arg(long, value_name = "FILE")]
+    pub(super) margins: Option<PathBuf>,
+    /// Holds simulated calls against those of real nodes; exit code 1 if they are further apart than is tolerated.
+    #[arg(long)]
+    pub(super) fidelity: bool,
+    /// Exit code 1 unless the runs are identical, byte for byte.
+    #[arg(long, conflicts_with = "fidelity")]
+    pub(super) identical: bool,
+    /// Exit code 3 if nothing regressed and something is inconclusive.
+    #[arg(long, conflicts_with_all = ["fidelity", "identical"])]
+    pub(super) strict: bool,
+    /// Prints every metric, not only what moved.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Prints Markdown, such as for the summary of a CI job.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) markdown: bool,
+    /// Prints JSON, with every metric and every number.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Figures.
+#[derive(Debug, Args)]
+pub(super) struct Plot {
+    /// Folders of runs.
+    #[arg(required_unless_present = "list")]
+    pub(super) run: Vec<PathBuf>,
+    /// Only these figures; `--list` names them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) only: Vec<Figure>,
+    /// Names the figures and draws none.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Only variants with this level of a factor; several levels of one factor are alternatives.
+    #[arg(long, value_name = "FACTOR=LEVEL", value_parser = key_value)]
+    pub(super) variant: Vec<(String, String)>,
+    /// Where the figures go. By default `figures` in the run's folder, or in this one if there are several runs.
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Formats, with a comma between.
+    #[arg(long, value_enum, value_name = "FORMAT", value_delimiter = ',', default_value = "svg")]
+    pub(super) format: Vec<Format>,
+    /// Width: one column of a paper (3.5 in) or both (7.16 in).
+    #[arg(long, value_enum, default_value = "single")]
+    pub(super) width: PlotWidth,
+    /// Dots per inch of a PNG.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(50..=1200))]
+    pub(super) dpi: u32,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// A report.
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// Folders of runs.
+    #[arg(required = true)]
+    pub(super) run: Vec<PathBuf>,
+    /// Only variants with this level of a factor; several levels of one factor are alternatives.
+    #[arg(long, value_name = "FACTOR=LEVEL", value_parser = key_value)]
+    pub(super) variant: Vec<(String, String)>,
+    /// The file. By default `report.html` in the run's folder, or in this one if there are several runs.
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// A figure's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Lines and text, of any size.
+    Svg,
+    /// Dots.
+    Png,
+}
+
+impl Format {
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Format::Svg => "svg",
+            Format::Png => "png",
+        }
+    }
+}
+
+/// How wide a figure is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum PlotWidth {
+    /// 3.5 in.
+    Single,
+    /// 7.16 in.
+    Double,
+}
+
+impl From<PlotWidth> for Width {
+    fn from(width: PlotWidth) -> Self {
+        match width {
+            PlotWidth::Single => Width::Single,
+            PlotWidth::Double => Width::Double,
+        }
+    }
 }
 
 impl Overrides {

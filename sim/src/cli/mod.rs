@@ -1,11 +1,13 @@
 //! The command line: `sim SCENARIO` and its companions.
 
 mod args;
-mod cost;
+mod compare;
 mod interrupt;
 mod merge;
 mod play;
+mod plot;
 mod progress;
+mod report;
 mod run;
 mod sweep;
 mod target;
@@ -29,6 +31,8 @@ enum Failure {
     Other(String),
     /// The user, or the system, ended it: and what was kept.
     Interrupted(String),
+    /// All is said; this is the exit code.
+    Status(u8),
 }
 
 impl Failure {
@@ -54,8 +58,11 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => schema(),
         Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
         Some(Command::Trace(trace)) => trace::trace(&trace),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Sweep(sweep)) => sweep::sweep(&sweep),
         Some(Command::Merge(merge)) => merge::merge(&merge),
+        Some(Command::Plot(args)) => plot::plot(&args),
+        Some(Command::Report(args)) => report::report(&args),
         None => run::run(&cli.run),
     };
     match result {
@@ -72,6 +79,7 @@ pub fn main() -> ExitCode {
             eprintln!("interrupted: {kept}");
             ExitCode::from(interrupt::EXIT_CODE)
         }
+        Err(Failure::Status(code)) => ExitCode::from(code),
     }
 }
 

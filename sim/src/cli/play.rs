@@ -1,18 +1,17 @@
 //! Playing the repetitions of a scenario, in parallel: what running, verifying and sweeping have in common.
 
 use super::args::Overrides;
-use super::cost::{self, Meter};
 use super::progress::Progress;
 use super::{Failure, interrupt};
+use crate::cost::{self, Meter};
 use crate::engine::{Engine, Inputs};
 use crate::folder::TemporaryScratch;
 use crate::sweep::{Cell, Schedule};
 use edge_faas_core::results::{
-    Cost, Folder, Manifest, PhasePlan, Program, RepetitionOutput, RepetitionPlan, RepetitionWriter,
-    RunContext, RunWriter, SCHEMA, Source, Stopped, StoppingRule, Table, Written, run_id_until,
+    Cost, Folder, Manifest, Program, RepetitionOutput, RepetitionPlan, RepetitionWriter, RunContext,
+    RunWriter, SCHEMA, Source, Stopped, StoppingRule, Written, run_id_until,
 };
 use edge_faas_core::scenario::{Loaded, Loader, Scenario};
-use edge_faas_core::time::Time;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -182,7 +181,7 @@ impl Player<'_> {
             repetition: Some(cell.repetition),
             seed: scenario.seed,
         };
-        let writer = RepetitionWriter::new(&context, &plan(scenario), &mut TemporaryScratch)
+        let writer = RepetitionWriter::new(&context, &RepetitionPlan::of(scenario), &mut TemporaryScratch)
             .map_err(Failure::other)?;
         let mut engine =
             Engine::new(scenario, inputs, cell.repetition, writer, None).map_err(Failure::input)?;
@@ -252,36 +251,6 @@ pub(super) fn manifest(
         host: cost::host(),
         cost,
     }
-}
-
-/// What the summary needs to know of a scenario.
-pub(super) fn plan(scenario: &Scenario) -> RepetitionPlan {
-    let mut start = Time::ZERO;
-    let phases = scenario
-        .phases
-        .iter()
-        .map(|phase| {
-            let plan = PhasePlan {
-                name: phase.name.clone(),
-                start,
-                duration: Some(phase.duration),
-                measure: phase.measure,
-            };
-            start = start.saturating_add(phase.duration);
-            plan
-        })
-        .collect();
-    let output = &scenario.output;
-    let tables = [
-        (Table::Calls, output.calls),
-        (Table::Attempts, output.attempts),
-        (Table::Lookups, output.lookups),
-        (Table::Nodes, output.nodes),
-        (Table::Timeline, output.timeline),
-        (Table::Events, output.events),
-    ];
-    let without = tables.into_iter().filter(|(_, wanted)| !wanted).map(|(table, _)| table).collect();
-    RepetitionPlan { phases, without }
 }
 
 /// This program.

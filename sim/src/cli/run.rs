@@ -1,9 +1,9 @@
 //! `sim SCENARIO`: all repetitions of all variants, in parallel, into one folder.
 
 use super::args::{Overrides, Run};
-use super::cost::{self, Meter};
 use super::play::{Identity, Player, check as check_all, command, inputs, load, manifest, repetitions};
 use super::{Failure, interrupt, print, target};
+use crate::cost::{self, Meter};
 use edge_faas_core::results::{Cost, Manifest, Summary, terminal_summary};
 use edge_faas_core::scenario::schema::Discovery;
 use edge_faas_core::scenario::{Loaded, Scenario};

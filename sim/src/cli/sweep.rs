@@ -1,10 +1,10 @@
 //! `sim sweep SCENARIO`: as `sim SCENARIO`, but what is done is kept, so that it is never done again.
 
 use super::args::Sweep;
-use super::cost::{self, Meter};
 use super::play::{self, Identity, Player, inputs, load, repetitions};
 use super::run::{counted, ending, human};
 use super::{Failure, interrupt, print, target};
+use crate::cost::{self, Meter};
 use crate::folder::{Lock, RunFolder};
 use crate::sweep::{Cell, Plan, Schedule, Shard, Store, StoreError, for_terminal, write_csv};
 use edge_faas_core::results::{

@@ -1,11 +1,11 @@
 //! `sim trace SCENARIO`: one line per event.
 
 use super::args::Trace;
-use super::play::{inputs, load, plan};
+use super::play::{inputs, load};
 use super::{Failure, print};
 use crate::engine::Engine;
 use crate::trace::{Filter, LEGEND};
-use edge_faas_core::results::{MemoryScratch, RepetitionWriter, RunContext, Source};
+use edge_faas_core::results::{MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, Source};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +23,8 @@ pub(super) fn trace(args: &Trace) -> Result<(), Failure> {
         repetition: Some(0),
         seed: scenario.seed,
     };
-    let writer =
-        RepetitionWriter::new(&context, &plan(scenario), &mut MemoryScratch).map_err(Failure::other)?;
+    let writer = RepetitionWriter::new(&context, &RepetitionPlan::of(scenario), &mut MemoryScratch)
+        .map_err(Failure::other)?;
     print(LEGEND)?;
     let left = Arc::new(AtomicU64::new(args.lines));
     let counter = left.clone();

@@ -125,6 +125,11 @@ impl Inputs {
         }
     }
 
+    /// The traces.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     /// What was resolved in the matrix, for a person to know.
     pub fn bad_cells(&self) -> Option<String> {
         let bad = self.matrix.as_ref()?.bad_cells();
@@ -341,7 +346,7 @@ fn before_zero(scenario: &Scenario) -> Duration {
 }
 
 /// The core's settings.
-fn config(scenario: &Scenario) -> Config {
+pub fn config(scenario: &Scenario) -> Config {
     let (kademlia, calls) = (&scenario.kademlia, &scenario.faas);
     Config {
         kad: kad::Config {
@@ -388,8 +393,11 @@ fn bandwidth(bandwidth: schema::Bandwidth) -> Bandwidth {
     Bandwidth { up: bandwidth.up.unwrap_or(u64::MAX), down: bandwidth.down.unwrap_or(u64::MAX) }
 }
 
-/// The network between the machines, by number.
-fn fabric(
+/// The network between the machines, by number: the same in every world that runs the scenario.
+///
+/// # Errors
+/// A distribution that makes no sense.
+pub fn fabric(
     scenario: &Scenario,
     inputs: &Inputs,
     places: &schedule::Population,

@@ -29,7 +29,7 @@ mod traffic;
 mod truth;
 mod workload;
 
-pub use build::{BuildError, Inputs, check};
+pub use build::{BuildError, Inputs, check, config, fabric};
 
 use crate::discovery::Discovery;
 use crate::network::{Fabric, Rules, Transfers};
@@ -46,7 +46,7 @@ use flight::{Flight, FlightId, Step};
 use node::Node;
 use parcels::Parcels;
 use population::Population;
-pub(crate) use record::node_name;
+pub use record::node_name;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

@@ -1,6 +1,6 @@
 //! Rows: what the engine knows of calls, attempts, look-ups, nodes and events, as the results want it.
 
-use super::workload::{self, CallState};
+use super::workload::CallState;
 use super::{Engine, flight::Flight};
 use crate::executor::Stats;
 use crate::trace::show_failure;
@@ -11,13 +11,13 @@ use edge_faas_core::results::{
     AttemptRecord, CallRecord, CallTimes, EventKind, EventRecord, LookupOutcome, LookupRecord, Name,
     NodeRecord, Outcome, RepetitionOutput, RepetitionWriter, TrafficClass,
 };
-use edge_faas_core::scenario::schedule::Population;
+use edge_faas_core::scenario::schedule::{CallNumber, Population};
 use edge_faas_core::scenario::schema::{Output, Scenario};
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
 
 /// How a node is called in results: by its number.
-pub(crate) fn node_name(number: u32) -> Name<'static> {
+pub fn node_name(number: u32) -> Name<'static> {
     Name::Numbered("node-", number)
 }
 
@@ -213,7 +213,7 @@ impl Engine<'_> {
         }
         // The row of a call whose other attempt won may be written already.
         let record = AttemptRecord {
-            phase: phase_name(&self.rows.phases, workload::phase_of(report.call.0)),
+            phase: phase_name(&self.rows.phases, CallNumber::phase(report.call.0)),
             call: report.call.0,
             attempt: report.number,
             kind: report.kind.into(),

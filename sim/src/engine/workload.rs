@@ -12,7 +12,7 @@ use edge_faas_core::io::{
 };
 use edge_faas_core::key::FunctionHandle;
 use edge_faas_core::results::Outcome;
-use edge_faas_core::scenario::schedule::{self, CallKey, CallKind, Schedule, ScheduledCall};
+use edge_faas_core::scenario::schedule::{self, CallKey, CallKind, Numbers, Schedule, ScheduledCall};
 use edge_faas_core::scenario::schema;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
@@ -119,8 +119,7 @@ pub(crate) struct Workload<'s> {
     /// By number, which the rows show. Its order is never observed.
     pub(super) calls: FxHashMap<u64, CallState>,
     pub(super) maps: FxHashMap<u64, MapState>,
-    /// Calls of open loops so far, by flow.
-    arrived: FxHashMap<u64, u64>,
+    numbers: Numbers,
     /// Clients' next calls.
     clients: slab::Slab<ScheduledCall>,
     attempts: FxHashMap<(u32, u64), FlightId>,
@@ -135,7 +134,7 @@ impl<'s> Workload<'s> {
             schedule,
             calls: FxHashMap::default(),
             maps: FxHashMap::default(),
-            arrived: FxHashMap::default(),
+            numbers: Numbers::default(),
             clients: slab::Slab::new(),
             attempts: FxHashMap::default(),
             next_direct: 0,
@@ -223,17 +222,6 @@ impl<'s> Workload<'s> {
     }
 }
 
-/// The number of a call in the results: which flow of the schedule, and its place there. It depends on the schedule
-/// alone, so that another backend gives the same call the same number.
-fn number(id: schedule::CallId, place: u64) -> u64 {
-    (u64::from(id.phase) * 2 + u64::from(id.many)) << 40 | (place & ((1 << 40) - 1))
-}
-
-/// The phase of a call, from its number.
-pub(crate) fn phase_of(call: u64) -> u16 {
-    (call >> 41) as u16
-}
-
 impl Engine<'_> {
     /// Calls of the open loop are due.
     pub(crate) fn arrival_due(&mut self) {
@@ -257,43 +245,24 @@ impl Engine<'_> {
         self.begin(call);
     }
 
-    /// A call's place in its flow: its number in an open loop; in a closed one by client and number, so that it
-    /// does not depend on who is faster.
-    fn place(&mut self, call: &ScheduledCall) -> u64 {
-        let phase = &self.scenario.phases[usize::from(call.id.phase)];
-        let arrivals = if call.id.many {
-            phase.manycall.as_ref().map(|many| &many.stream.arrivals)
-        } else {
-            phase.anycall.as_ref().map(|any| &any.stream.arrivals)
-        };
-        if let Some(&schema::Arrivals::Clients { clients, .. }) = arrivals {
-            return u64::from(call.id.index) * u64::from(clients) + u64::from(call.id.lane);
-        }
-        let flow = u64::from(call.id.phase) * 2 + u64::from(call.id.many);
-        let arrived = self.workload.arrived.entry(flow).or_default();
-        *arrived += 1;
-        *arrived - 1
-    }
-
     /// A call is due at its entry.
     fn begin(&mut self, call: ScheduledCall) {
-        let place = self.place(&call);
+        let number = self.workload.numbers.next(self.scenario, &call);
         let node = self.population.handle(call.entry);
         if call.cold && self.nodes[node as usize].is_up() {
             self.make_cold(node);
         }
         match call.kind {
-            CallKind::Anycall { policy } => self.begin_call(call, number(call.id, place), node, policy),
+            CallKind::Anycall { policy } => self.begin_call(call, number.call, node, policy),
             CallKind::Manycall { policy, items } => {
-                let map = number(call.id, place);
-                let first = number(call.id, place * u64::from(items));
+                let map = number.call;
                 let state = MapState {
                     scheduled: call,
                     node,
                     items,
                     next: 0,
                     done: 0,
-                    first,
+                    first: number.first,
                     all_ok: true,
                     relayed: None,
                 };

@@ -19,7 +19,7 @@ use super::error::ScenarioError;
 use super::files::Files;
 use super::keys::*;
 use super::reader::Reader;
-use super::schema::{Discovery, Harness, Scenario};
+use super::schema::{Discovery, Scenario};
 use super::sweep::SWEEP;
 use super::value::{At, Data, Sources, Table, Value};
 use crate::time::{Duration, Time};
@@ -128,7 +128,6 @@ pub(super) fn scenario(
         .map(|reader| fault::fault(reader, &names, end))
         .collect::<Result<Vec<_>, _>>()?;
     faults.sort_by_key(|fault| fault.at);
-    section("harness", &output::HARNESS)?;
     Ok(Scenario {
         name,
         seed: root.integer("seed")?,
@@ -137,7 +136,7 @@ pub(super) fn scenario(
         kademlia,
         faas: faas::faas(&section("faas", &faas::FAAS)?)?,
         output: output::output(&section("output", &output::OUTPUT)?)?,
-        harness: Harness::default(),
+        harness: output::harness(&section("harness", &output::HARNESS)?)?,
         network,
         node_classes: classes,
         churn,

@@ -3,7 +3,9 @@
 use super::super::error::ScenarioError;
 use super::super::keys::*;
 use super::super::reader::Reader;
-use super::super::schema::Output;
+use super::super::schema::{Harness, Output};
+use super::super::value::{Data, Value};
+use std::collections::BTreeMap;
 
 pub(in crate::scenario) static OUTPUT: Section = Section {
     id: "output",
@@ -29,8 +31,21 @@ pub(in crate::scenario) static OUTPUT: Section = Section {
 pub(in crate::scenario) static HARNESS: Section = Section {
     id: "harness",
     title: "[harness]",
-    doc: "Reserved for what only real nodes need; it has no keys yet.",
-    keys: &[],
+    doc: "What only real nodes need. The simulator runs the whole grid of a sweep; real nodes, which take as long as the calls do, may run a smaller one.",
+    keys: &[
+        optional(
+            "repetitions",
+            Kind::Integer(1, 100_000),
+            "as the scenario says",
+            "How often real nodes run each variant.",
+        ),
+        optional(
+            "only",
+            Kind::Map(&Kind::List(&Kind::Text("a level of the factor"))),
+            "all",
+            "The levels of the sweep that real nodes run, by factor: `only = { path = [\"local\", \"nearest-warm\"] }`. A factor that is not named keeps all of its levels.",
+        ),
+    ],
     choices: &[],
 };
 
@@ -49,4 +64,31 @@ pub(super) fn output(reader: &Reader<'_>) -> Result<Output, ScenarioError> {
         events: reader.bool("events")?,
         directory,
     })
+}
+
+/// Reads `[harness]`.
+pub(super) fn harness(reader: &Reader<'_>) -> Result<Harness, ScenarioError> {
+    let wrong = || {
+        reader.error(
+            "only",
+            "must be a table of factors and lists of their levels, such as { path = [\"local\"] }",
+        )
+    };
+    let mut only = BTreeMap::new();
+    if let Some(value) = reader.given("only") {
+        let Data::Table(table) = &value.data else { return Err(wrong()) };
+        for entry in &table.0 {
+            let Data::List(levels) = &entry.value.data else { return Err(wrong()) };
+            let level = |level: &Value| match &level.data {
+                Data::Text(text) => Ok(text.clone()),
+                _ => Err(wrong()),
+            };
+            only.insert(entry.key.clone(), levels.iter().map(level).collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    let repetitions = match reader.has("repetitions") {
+        true => Some(reader.count("repetitions")?),
+        false => None,
+    };
+    Ok(Harness { repetitions, only })
 }

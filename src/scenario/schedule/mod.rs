@@ -12,6 +12,8 @@
 //! 1. takes calls from the schedule, which come by time, each when its instant is reached;
 //! 2. tells [`Schedule::after`] of each completed call and gets the same client's next call, if there is one;
 //! 3. asks [`Schedule::item`] for the items of a manycall, in any order, as it needs them.
+//!
+//! [`Numbers`] gives each call its number in the results.
 
 mod arrivals;
 mod call;
@@ -19,12 +21,14 @@ mod choice;
 mod error;
 mod flow;
 mod functions;
+mod number;
 mod population;
 #[cfg(test)]
 mod tests;
 
 pub use call::{CallId, CallKey, CallKind, Demand, ScheduledCall};
 pub use error::ScheduleError;
+pub use number::{CallNumber, Numbers};
 pub use population::Population;
 
 use super::schema::{Arrivals, Scenario};

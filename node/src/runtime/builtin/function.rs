@@ -107,6 +107,10 @@ impl Function {
         self.idempotent
     }
 
+    pub(super) fn replicas(&self) -> u64 {
+        self.deployed.replicas
+    }
+
     pub(super) fn deployed(&self) -> Deployed {
         self.deployed.clone()
     }

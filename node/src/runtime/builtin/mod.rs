@@ -140,6 +140,20 @@ impl Builtin {
         self.store(&mut state, name.as_str(), Some(function))
     }
 
+    /// Gives a function that was scaled to zero the one replica that a call needs.
+    fn wake(&self, function: &Function) {
+        let mut state = self.state.lock();
+        // Another call may have done so, or somebody removed it.
+        let Some(current) = self.get(function.name().as_str()).filter(|current| current.replicas() == 0)
+        else {
+            return;
+        };
+        if let Err(error) = self.store(&mut state, current.name().as_str(), Some(current.scaled(1))) {
+            // It runs all the same: what cannot be written is only how many replicas it has.
+            tracing::warn!(function = %current.name(), %error, "stays scaled to zero");
+        }
+    }
+
     /// Changes the set of functions, on disk first.
     fn store(&self, state: &mut State, name: &str, function: Option<Function>) -> Result<(), RuntimeError> {
         let mut functions = self.functions.read().clone();
@@ -262,6 +276,9 @@ impl Runtime for Builtin {
                 format!("the function {} is not hosted here", request.function),
             ));
         };
+        if function.replicas() == 0 {
+            self.wake(&function);
+        }
         function.execute(request, &self.cores).await
     }
 }

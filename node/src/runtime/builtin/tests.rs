@@ -261,6 +261,21 @@ async fn scaling_multiplies_the_slots_and_a_description_says_so() {
 }
 
 #[tokio::test]
+async fn a_call_starts_a_function_that_was_scaled_to_zero() {
+    let runtime = runtime("echo", &[(annotation::CONCURRENCY, "3")]).await;
+    runtime.scale(&name(), 0).await.unwrap();
+    let replicas = async || {
+        let status = runtime.describe(&name(), false).await.unwrap();
+        (status.replicas, status.available_replicas)
+    };
+    assert_eq!(replicas().await, (0, 0));
+    assert!(runtime.hosted().borrow().contains_key("f"), "it can be called");
+    assert_eq!(text(runtime.execute(request("x")).await.unwrap()).await, "x");
+    assert_eq!(replicas().await, (1, 1));
+    assert_eq!(runtime.capacity("f").map(|capacity| capacity.slots), Some(3));
+}
+
+#[tokio::test]
 async fn mistakes_are_told_by_kind() {
     let runtime = runtime("echo", &[]).await;
     let kind = |result: Result<(), RuntimeError>| result.map_err(|error| error.kind);

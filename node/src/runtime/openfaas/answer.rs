@@ -56,9 +56,14 @@ pub(super) async fn read(
         ))
     };
     match head.status {
-        StatusCode::TOO_MANY_REQUESTS => {
+        // A function that ran and says so of its own accord has been called; who is full has called nothing.
+        StatusCode::TOO_MANY_REQUESTS if internal || watchdog.is_none() => {
             let retry_after = retry_after(&head.headers);
             return failed(RuntimeFailureReason::Full { retry_after }, Started::No, "it is full");
+        }
+        // A node behind the gateway that does not host it any more.
+        StatusCode::NOT_FOUND if internal && watchdog.is_none() => {
+            return failed(RuntimeFailureReason::NotHosted, Started::No, "it does not host the function");
         }
         // A provider that finds no endpoint for the function has not called it.
         StatusCode::SERVICE_UNAVAILABLE if internal && watchdog.is_none() => {

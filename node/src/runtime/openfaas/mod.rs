@@ -15,6 +15,7 @@ use super::{
     DEADLINE_GRACE, ExecuteRequest, ExecuteResponse, HostedFunctions, Runtime, RuntimeError,
     RuntimeErrorKind, RuntimeFailure, RuntimeFailureReason, SecretOperation,
 };
+use crate::http::POLICY;
 use crate::openfaas::{
     FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery, Provider, Secret,
 };
@@ -22,10 +23,11 @@ use crate::path;
 use api::Api;
 use connect::Connection;
 use edge_faas_core::context::Capacity;
+use edge_faas_core::faas::AnycallPolicy;
 use edge_faas_core::io::Started;
 use functions::Functions;
 use futures::stream::BoxStream;
-use http::{Request, Uri};
+use http::{HeaderValue, Request, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -183,6 +185,9 @@ impl Runtime for OpenFaas {
         let ExecuteRequest { function, method, mut headers, body, .. } = request;
         // The gateway is another host than the one that the caller named.
         headers.remove(http::header::HOST);
+        // A gateway may stand in front of a node, even of this network. It has been decided who runs this call: sent on
+        // from there, it could come back here, and go round until its deadline.
+        headers.insert(POLICY, HeaderValue::from_static(AnycallPolicy::LocalOnly.name()));
         let mut sent = Request::new(body);
         (*sent.method_mut(), *sent.uri_mut(), *sent.headers_mut()) = (method, uri, headers);
         let answered = async {
@@ -195,8 +200,10 @@ impl Runtime for OpenFaas {
             let message = format!("{function}: the gateway did not answer before the deadline");
             Err(RuntimeFailure::new(RuntimeFailureReason::Runtime, Started::Maybe, message))
         });
-        if let Err(RuntimeFailure { reason: RuntimeFailureReason::Runtime, .. }) = &answered {
-            // Find out soon whether it is down for everybody.
+        if let Err(RuntimeFailure { reason, .. }) = &answered
+            && matches!(reason, RuntimeFailureReason::Runtime | RuntimeFailureReason::NotHosted)
+        {
+            // Find out soon whether it is down for everybody, and what else it does not host any more.
             self.watcher.wake();
         }
         answered

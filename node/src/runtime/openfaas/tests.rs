@@ -164,6 +164,7 @@ async fn a_call_goes_through_untouched_both_ways() {
     call.query = Some("x=%20&y".to_owned());
     call.headers.insert("x-mine", HeaderValue::from_static("1"));
     call.headers.insert("host", HeaderValue::from_static("edge.example"));
+    call.headers.insert("x-edge-faas-policy", HeaderValue::from_static("nearest"));
     let response = runtime.execute(call).await.unwrap();
     assert_eq!(response.status, StatusCode::OK);
     assert_eq!(bytes(response).await, "007\u{0}ÿ");
@@ -172,6 +173,8 @@ async fn a_call_goes_through_untouched_both_ways() {
     assert_eq!((method, uri.as_str()), (&Method::POST, "/function/f/a%2Fb//c%5Cd?x=%20&y"));
     assert_eq!(headers["x-mine"], "1");
     assert_ne!(headers["host"], "edge.example");
+    // Or a node behind the gateway would choose once more.
+    assert_eq!(headers["x-edge-faas-policy"], "local-only");
     assert!(!headers.contains_key("authorization"), "the gateway's password is not the function's");
 }
 
@@ -219,11 +222,14 @@ async fn the_platform_s_errors_are_told_from_the_function_s() {
     const WATCHDOG: (&str, &str) = ("x-duration-seconds", "0.250000");
     const PROXY: (&str, &str) = ("x-openfaas-internal", "proxy");
     const OF_WATCHDOG: (&str, &str) = ("x-openfaas-internal", "of-watchdog");
+    const NODE: (&str, &str) = ("x-openfaas-internal", "edge-faas");
     use RuntimeFailureReason::{Full, NotHosted, Runtime as Broken};
 
     // The function's own, whatever the status.
     for (status, headers, text) in [
         (200, &[WATCHDOG][..], "fine"),
+        // A node that was told 429 may call again: this one has run.
+        (429, &[WATCHDOG], "not so fast"),
         (404, &[WATCHDOG, PLAIN], "error finding function, says the function"),
         (404, &[PLAIN], "no such page"),
         (404, &[], "error finding function"),
@@ -253,6 +259,8 @@ async fn the_platform_s_errors_are_told_from_the_function_s() {
             Started::No,
         ),
         (404, &[PLAIN], "error finding function f.openfaas-fn", NotHosted, Started::No),
+        (404, &[PLAIN, NODE], "no node provides \"f\"", NotHosted, Started::No),
+        (429, &[PLAIN, NODE], "every provider of \"f\" is full", Full { retry_after: None }, Started::No),
         (503, &[PROXY], "No endpoints available for: f.", Broken, Started::No),
         (500, &[PROXY], "Can't reach service for: f.", Broken, Started::Maybe),
         (500, &[OF_WATCHDOG, WATCHDOG], "", Broken, Started::Maybe),
@@ -285,6 +293,20 @@ async fn a_gateway_that_goes_down_is_noticed_and_so_is_its_return() {
     let (_, _running) = gateway.serve(address).await;
     hosted.wait_for(|hosted| hosted.contains_key("f")).await.unwrap();
     assert_eq!(runtime.execute(request("", "x")).await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_gateway_in_trouble_is_not_asked_more_often_than_another() {
+    let gateway = Gateway::new();
+    *gateway.functions.lock() = "the provider is down";
+    let (address, _running) = gateway.serve(ANY).await;
+    let poll_interval = Duration::from_secs(1);
+    let begun = Instant::now();
+    let _runtime = OpenFaas::open(Settings { poll_interval, ..settings(address) }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let asked = gateway.asked.lock().len() as u64;
+    // Once at the start, and once in each interval.
+    assert!((2..=1 + begun.elapsed().as_secs()).contains(&asked), "{asked} times");
 }
 
 #[tokio::test]

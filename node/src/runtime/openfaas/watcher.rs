@@ -4,6 +4,7 @@ use super::api::Api;
 use super::functions::Functions;
 use crate::openfaas::FunctionStatus;
 use crate::runtime::RuntimeError;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -80,12 +81,15 @@ async fn watch(
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                if failures == FAILURES {
-                    tracing::warn!(%error, "the gateway is down: its functions are withdrawn");
-                    functions.replace(&[]);
-                } else {
+                match failures.cmp(&FAILURES) {
                     // The next look is due at once: the sooner it is known, the fewer calls fail.
-                    wake.notify_one();
+                    Ordering::Less => wake.notify_one(),
+                    Ordering::Equal => {
+                        tracing::warn!(%error, "the gateway is down: its functions are withdrawn");
+                        functions.replace(&[]);
+                    }
+                    // It is known to be down, and asked again at the usual pace.
+                    Ordering::Greater => {}
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// Wall and processor time from here on.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub struct Meter {
     start: Instant,
     stat: &'static str,
     cpu: Option<f64>,
@@ -16,12 +16,12 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Of the process.
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         Self::of("/proc/self/stat")
     }
 
     /// Of the thread, which must be the one that asks.
-    pub(super) fn of_thread() -> Self {
+    pub fn of_thread() -> Self {
         Self::of("/proc/thread-self/stat")
     }
 
@@ -29,11 +29,13 @@ impl Meter {
         Meter { start: Instant::now(), stat, cpu: cpu_seconds(stat) }
     }
 
-    pub(super) fn wall(&self) -> f64 {
+    /// Seconds that have passed.
+    pub fn wall(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
-    pub(super) fn cpu(&self) -> Option<f64> {
+    /// Seconds of processor time; none where the system does not say.
+    pub fn cpu(&self) -> Option<f64> {
         Some(cpu_seconds(self.stat)? - self.cpu?)
     }
 }
@@ -51,14 +53,14 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 /// The most memory that this process has held, in bytes.
-pub(super) fn peak_memory() -> Option<u64> {
+pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// This machine.
-pub(super) fn host() -> Host {
+pub fn host() -> Host {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpuinfo
         .lines()
@@ -73,6 +75,6 @@ pub(super) fn host() -> Host {
 }
 
 /// How many threads to use.
-pub(super) fn threads(asked: Option<usize>) -> usize {
+pub fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
 }
