@@ -425,4 +425,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_played() {
         let left = fs::read_dir(place.path("out/grid")).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{words:?} left something");
     }
+    if cfg!(not(feature = "parquet")) {
+        for words in [&["sweep", "grid.toml"][..], &["grid.toml"], &["merge", "x"]] {
+            let message = place.refused(&[words, &["--parquet"]].concat());
+            assert!(message.contains("--features parquet"), "{message}");
+        }
+    }
 }
