@@ -31,9 +31,10 @@ impl NodeData {
                 let load = node.busy_us as f64 / (node.capacity * node.uptime_us as f64);
                 record(&mut data.load[series], libm::round(load * MILLION) as i64);
             }
-            let bytes =
-                node.upkeep_bytes_out + node.lookup_bytes_out + node.records_bytes_out + node.calls_bytes_out;
-            record(&mut data.sent[series], libm::round(bytes as f64 / seconds) as i64);
+            let sent =
+                [node.upkeep_bytes_out, node.lookup_bytes_out, node.records_bytes_out, node.calls_bytes_out];
+            let bytes: f64 = sent.iter().map(|bytes| *bytes as f64).sum();
+            record(&mut data.sent[series], libm::round(bytes / seconds) as i64);
         })?;
         Ok(data)
     }

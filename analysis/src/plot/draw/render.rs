@@ -62,11 +62,11 @@ impl<'a> Layout<'a> {
                 top += LINE_HEIGHT;
             }
             let height = panels.iter().map(|panel| panel.height).fold(0.0, f64::max) * UNITS_PER_INCH;
-            for column in 0..panels.len() {
+            for (column, left) in left.iter().enumerate().take(panels.len()) {
                 let start = MARGIN + column as f64 * (column_width + GUTTER);
                 // The last tick's name is centred at the end of the axis.
                 let rect = Rect {
-                    left: start + left[column],
+                    left: start + left,
                     top,
                     right: start + column_width - 5.0 * POINT,
                     bottom: top + height,
