@@ -107,7 +107,7 @@ impl<'a> Layout<'a> {
             self.legend.push((x, y, name, key));
             x += needed + 3.0 * GAP;
         }
-        y + LINE_HEIGHT / 2.0 + GAP
+        y + LINE_HEIGHT / 2.0 + 2.0 * GAP
     }
 
     /// Room left of the panels of a column: for the label and the widest name at a tick.
@@ -176,7 +176,9 @@ impl<'a> Layout<'a> {
             }
             canvas.line(&[(x, inner.bottom), (x, inner.bottom + TICK)], INK, 0.7, &[]);
             if axis.named {
-                canvas.text(&tick.label, (x, below), SMALL, Align::Middle);
+                // A long name at the end of the axis stays on the page.
+                let half = self.font.width(&tick.label, SMALL * POINT) / 2.0;
+                canvas.text(&tick.label, (x.min(self.width - POINT - half), below), SMALL, Align::Middle);
             }
         }
         if !axis.label.is_empty() {
