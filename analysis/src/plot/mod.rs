@@ -15,6 +15,7 @@ pub use figure::{Figure, UnknownFigure};
 
 use crate::{Run, RunError};
 use data::{CallData, LookupData, NodeData, SweepData, TimelineData};
+use edge_faas_core::results::Table;
 use figures::Drawn;
 use selection::Selection;
 use std::path::PathBuf;
@@ -188,13 +189,18 @@ impl Data {
             Figure::SpeedUp,
         ];
         Ok(Data {
-            calls: read(wants(&of_calls), || CallData::read(runs, selection))?,
-            lookups: read(wants(&[Figure::Lookups]), || LookupData::read(runs, selection))?,
-            nodes: read(wants(&[Figure::Load]), || NodeData::read(runs, selection))?,
-            timeline: read(wants(&[Figure::OverTime]), || TimelineData::read(runs, selection))?,
+            calls: read(runs, Table::Calls, wants(&of_calls), || CallData::read(runs, selection))?,
+            lookups: read(runs, Table::Lookups, wants(&[Figure::Lookups]), || {
+                LookupData::read(runs, selection)
+            })?,
+            nodes: read(runs, Table::Nodes, wants(&[Figure::Load]), || NodeData::read(runs, selection))?,
+            timeline: read(runs, Table::Timeline, wants(&[Figure::OverTime]), || {
+                TimelineData::read(runs, selection)
+            })?,
             // Without events the figure has no faults, and is still one.
-            faults: read(wants(&[Figure::OverTime]), || data::faults(runs, selection))?.unwrap_or_default(),
-            sweep: read(wants(&[Figure::Sweep]), || SweepData::read(runs, selection))?,
+            faults: read(runs, Table::Events, wants(&[Figure::OverTime]), || data::faults(runs, selection))?
+                .unwrap_or_default(),
+            sweep: read(runs, Table::Summary, wants(&[Figure::Sweep]), || SweepData::read(runs, selection))?,
         })
     }
 
@@ -218,10 +224,19 @@ impl Data {
     }
 }
 
-/// A file that a run left out is no error: figures that need it are left out, too.
-fn read<T>(wanted: bool, read: impl FnOnce() -> Result<T, RunError>) -> Result<Result<T, String>, RunError> {
+/// A file that a run left out is no error: figures that need it are left out, too. Left out is also a file without rows.
+fn read<T>(
+    runs: &[Run],
+    table: Table,
+    wanted: bool,
+    read: impl FnOnce() -> Result<T, RunError>,
+) -> Result<Result<T, String>, RunError> {
     if !wanted {
         return Ok(Err("not asked for".into()));
+    }
+    if runs.iter().all(|run| run.entry(table).is_some_and(|entry| entry.rows == Some(0))) {
+        let whose = if runs.len() == 1 { "has no rows" } else { "has no rows in any of the runs" };
+        return Ok(Err(format!("{table} {whose}; `[output]` of the scenario can leave them out")));
     }
     match read() {
         Ok(data) => Ok(Ok(data)),

@@ -29,6 +29,8 @@ pub(crate) struct Selection {
     pub(crate) legend_title: String,
     /// Every variant that was asked for, of every run, with its factors' levels: what sweep curves are made of.
     pub(crate) cells: Vec<Cell>,
+    /// The factor that tells runs apart; none if there is one run.
+    pub(crate) run_factor: Option<String>,
     /// Names of the measured phases, in the order of the scenarios.
     pub(crate) phases: Vec<String>,
     /// Where each phase starts, in seconds; of the first series.
@@ -55,7 +57,7 @@ impl Selection {
     /// # Errors
     /// If a manifest's scenario cannot be read, or nothing has what was asked for.
     pub(crate) fn new(runs: &[Run], wanted: &[(String, String)]) -> Result<Self, PlotError> {
-        let names = run_names(runs);
+        let names = run_factor(runs);
         let mut cells = Vec::new();
         let mut series = Vec::new();
         let mut selection_phases: Vec<String> = Vec::new();
@@ -83,8 +85,10 @@ impl Selection {
                         }
                     }
                 }
-                let mut values: Vec<(String, String)> =
-                    names.iter().map(|(property, of_runs)| (property.clone(), of_runs[at].clone())).collect();
+                let mut values: Vec<(String, String)> = Vec::new();
+                if let Some((properties, of_runs)) = &names {
+                    values.push((properties.clone(), of_runs[at].clone()));
+                }
                 values.extend(variant.values);
                 cells.push(Cell { run: at, variant: variant.label.clone(), values });
                 series.push(Series { run: at, variant: variant.label, label: String::new(), measured });
@@ -100,7 +104,9 @@ impl Selection {
         for (at, one) in series.iter().enumerate() {
             index[one.run].insert(one.variant.clone(), at);
         }
+        let run_factor = names.map(|(name, _)| name);
         Ok(Selection {
+            run_factor,
             series,
             legend_title,
             cells,
@@ -159,6 +165,15 @@ fn nothing_has(runs: &[Run], wanted: &[(String, String)]) -> PlotError {
         }
     };
     PlotError::NoVariant { asked: asked.join(" "), there }
+}
+
+/// What tells the runs apart as one factor, with each run's level; none if there is one run.
+fn run_factor(runs: &[Run]) -> Option<(String, Vec<String>)> {
+    let columns = run_names(runs);
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let level =
+        |at: usize| columns.iter().map(|(_, values)| values[at].as_str()).collect::<Vec<_>>().join(", ");
+    (!columns.is_empty()).then(|| (names.join(", "), (0..runs.len()).map(level).collect()))
 }
 
 /// The properties in which the runs differ, with their values: what a run is called by among these.

@@ -75,6 +75,11 @@ fn call(number: u64, due_ms: i64, ms: i64, outcome: Outcome) -> CallRecord<'stat
 /// Writes two variants of two repetitions: 90 `ok` calls of 10 ms to 900 ms and 10 that time out in each, a manycall of
 /// four items on two nodes, look-ups of two hops, a partition from second 12 to 18, and two nodes that work.
 fn known() -> (TempDir, Run) {
+    known_with(|_| {})
+}
+
+/// The same with more rows in each repetition.
+fn known_with(more: impl Fn(&mut RepetitionWriter)) -> (TempDir, Run) {
     let loaded = Scenario::load("known.toml", &Text, &[]).unwrap_or_else(|error| panic!("{error}"));
     let scenario = serde_json::to_value(loaded.identity()).unwrap();
     let (run, seed) = (run_id(&scenario, 1), 1);
@@ -120,23 +125,9 @@ fn known() -> (TempDir, Run) {
                 rows.call(&record).unwrap();
             }
             for (number, depth) in [1, 2, 2, 3].into_iter().enumerate() {
-                let lookup = LookupRecord {
-                    node: Name::Text("node-0"),
-                    purpose: LookupPurpose::Call,
-                    function: Some(Name::Text("f")),
-                    start_us: 11_000_000 * (number as i64).min(1) - 1,
-                    first_us: None,
-                    done_us: Some(12_000_000),
-                    depth,
-                    requests: 10 * depth,
-                    timeouts: 0,
-                    dials: 0,
-                    bytes: 100,
-                    found: 2,
-                    found_live: Some(2),
-                    closest_correct: Some(true),
-                    outcome: LookupOutcome::Ok,
-                };
+                // The first began before time 0.
+                let start_us = if number == 0 { -1 } else { 11_000_000 };
+                let lookup = lookup(start_us, depth);
                 rows.lookup(&lookup).unwrap();
             }
             for (time_us, kind) in [(12_000_000, EventKind::Partition), (18_000_000, EventKind::Heal)] {
@@ -145,6 +136,7 @@ fn known() -> (TempDir, Run) {
             for (node, busy_us) in [("node-1", 10_000_000), ("node-2", 5_000_000)] {
                 rows.node(&node_record(node, busy_us)).unwrap();
             }
+            more(&mut rows);
             writer.append(rows.finish().unwrap()).unwrap();
         }
     }
@@ -179,6 +171,26 @@ fn known() -> (TempDir, Run) {
     manifest.write(std::fs::File::create(disk.path().join("manifest.json")).unwrap()).unwrap();
     let run = Run::open(disk.path()).unwrap_or_else(|error| panic!("{error}"));
     (disk, run)
+}
+
+fn lookup(start_us: i64, depth: u32) -> LookupRecord<'static> {
+    LookupRecord {
+        node: Name::Text("node-0"),
+        purpose: LookupPurpose::Call,
+        function: Some(Name::Text("f")),
+        start_us,
+        first_us: None,
+        done_us: Some(12_000_000),
+        depth,
+        requests: 10 * depth,
+        timeouts: 0,
+        dials: 0,
+        bytes: 100,
+        found: 2,
+        found_live: Some(2),
+        closest_correct: Some(true),
+        outcome: LookupOutcome::Ok,
+    }
 }
 
 fn node_record(node: &str, busy_us: i64) -> NodeRecord<'_> {
@@ -285,6 +297,55 @@ fn what_is_gathered_is_what_was_written() {
     assert_eq!(success.keys().copied().collect::<Vec<_>>(), [0, 1]);
     // 94 of 104, the items of the manycall among them.
     assert!(success.values().all(|value| (value.median - 94.0 / 104.0).abs() < 1e-12));
+}
+
+#[test]
+fn numbers_of_any_size_are_drawn() {
+    let (disk, run) = known_with(|rows| {
+        rows.lookup(&LookupRecord { requests: u32::MAX, depth: u32::MAX, ..lookup(1, 1) }).unwrap();
+        rows.event(&EventRecord {
+            time_us: i64::MAX,
+            kind: EventKind::SlowNode,
+            fault: Some(9),
+            node: None,
+            detail: None,
+        })
+        .unwrap();
+        rows.node(&NodeRecord {
+            upkeep_bytes_out: u64::MAX,
+            uptime_us: 1,
+            ..node_record("node-3", i64::MAX)
+        })
+        .unwrap();
+        rows.node(&NodeRecord {
+            upkeep_bytes_out: u64::MAX,
+            capacity: f64::INFINITY,
+            ..node_record("node-4", i64::MIN)
+        })
+        .unwrap();
+    });
+    // The writer of the simulator has no such calls; another's file may.
+    let path = disk.path().join("calls.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (low, high) = (i64::MIN.to_string(), i64::MAX.to_string());
+    let mut extreme = String::new();
+    for (at, line) in text.lines().enumerate() {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        // From `scheduled_us` to `exec_us`.
+        for column in 6 + 8..=6 + 20 {
+            if at > 0 && !cells[column].is_empty() && cells[6 + 2] == "7" {
+                cells[column] = if (at + column) % 2 == 0 { &low } else { &high };
+            }
+        }
+        extreme.push_str(&cells.join(","));
+        extreme.push('\n');
+    }
+    assert!(extreme.contains(&high));
+    std::fs::write(&path, extreme).unwrap();
+    let run = Run::open_as_found(run.folder()).unwrap();
+    let plots = plot(&[run], &PlotRequest::default()).unwrap();
+    assert_eq!(plots.plots.len(), Figure::ALL.len());
+    assert!(plots.plots.iter().all(|plot| plot.svg.len() < 300 * 1024));
 }
 
 #[test]

@@ -17,6 +17,8 @@ a { color: var(--link); }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; align-items: start; }
 figure { margin: 0; padding: .75rem; background: var(--card); border: 1px solid var(--line); border-radius: .4rem; }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
+@media (prefers-color-scheme: dark) { figure svg { filter: brightness(1.3); } }
+@media (max-width: 26rem) { body { padding: .6rem; } figure { padding: .4rem; } }
 figcaption { font-size: .8rem; margin-top: .5rem; }
 dl { display: grid; grid-template-columns: minmax(6.5rem, max-content) 1fr; gap: .2rem .8rem; margin: .5rem 0; }
 dt { color: var(--soft); }

@@ -91,11 +91,9 @@ impl ManycallData {
     /// The speed-ups of a series; none without manycalls.
     pub(crate) fn speed_ups(&self, series: usize) -> Option<SpeedUps> {
         let of = self.series.get(series).filter(|of| !of.sums.is_empty())?;
-        let points = of
-            .sums
-            .values()
-            .filter(|sums| sums.done > sums.due)
-            .map(|sums| (sums.providers.len() as u32, sums.exec as f64 / (sums.done - sums.due) as f64));
+        let points = of.sums.values().filter(|sums| sums.done > sums.due).map(|sums| {
+            (sums.providers.len() as u32, sums.exec as f64 / (sums.done as f64 - sums.due as f64))
+        });
         Some(SpeedUps { points: points.collect(), dropped: of.dropped.len() as u64 })
     }
 }
@@ -135,7 +133,7 @@ impl OfSeries {
                 repetition,
                 map,
                 phase: call.phase.to_string(),
-                due: call.scheduled_us,
+                due: within(call.scheduled_us),
                 providers: Vec::new(),
                 bars: Vec::new(),
                 dropped: 0,
@@ -150,8 +148,8 @@ impl OfSeries {
             gantt.dropped += 1;
             return;
         }
-        let part = |part: Option<i64>| part.unwrap_or(0);
-        let until = call.done_us.unwrap_or(call.scheduled_us) - gantt.due;
+        let part = |part: Option<i64>| within(part.unwrap_or(0));
+        let until = within(call.done_us.unwrap_or(call.scheduled_us)) - gantt.due;
         let before = part(call.lag_us) + part(call.lookup_us) + part(call.dispatch_us) + part(call.retry_us);
         let exec_until = until - part(call.network_us).max(0) / 2;
         let provider = call.provider.as_ref().map(|name| {
@@ -164,11 +162,16 @@ impl OfSeries {
         gantt.bars.push(Bar {
             provider,
             item: call.item.unwrap_or(0),
-            from: call.scheduled_us - gantt.due + before,
+            from: within(call.scheduled_us) - gantt.due + before,
             exec_from: exec_until - part(call.exec_us),
             exec_until,
             until,
             ok: call.outcome == Outcome::Ok,
         });
     }
+}
+
+/// A time that sums of some of it can hold, whatever a file says: within 35 years.
+fn within(micros: i64) -> i64 {
+    micros.clamp(-(1 << 50), 1 << 50)
 }

@@ -24,11 +24,11 @@ impl Bin {
     const EMPTY: Bin = Bin { offered: 0, outcomes: [0; Outcome::COUNT], in_flight: (0, 0), p95: None };
 
     fn take(&mut self, row: &TimelineRecord) {
-        self.offered += row.offered;
+        self.offered = self.offered.saturating_add(row.offered);
         for (sum, count) in self.outcomes.iter_mut().zip(outcomes(row)) {
-            *sum += count;
+            *sum = sum.saturating_add(count);
         }
-        self.in_flight.0 += row.in_flight;
+        self.in_flight.0 = self.in_flight.0.saturating_add(row.in_flight);
         self.in_flight.1 += 1;
         if let Some(p95) = row.p95_us {
             let new = || Box::new(Histogram::new(2).expect("two digits are a valid precision"));
@@ -37,11 +37,12 @@ impl Bin {
     }
 
     fn add(&mut self, other: Bin) {
-        self.offered += other.offered;
+        self.offered = self.offered.saturating_add(other.offered);
         for (sum, count) in self.outcomes.iter_mut().zip(other.outcomes) {
-            *sum += count;
+            *sum = sum.saturating_add(count);
         }
-        self.in_flight = (self.in_flight.0 + other.in_flight.0, self.in_flight.1 + other.in_flight.1);
+        self.in_flight =
+            (self.in_flight.0.saturating_add(other.in_flight.0), self.in_flight.1 + other.in_flight.1);
         match (&mut self.p95, other.p95) {
             // Both resize by themselves, so they can hold each other's values.
             (Some(mine), Some(others)) => drop(mine.add(&*others)),
@@ -53,7 +54,10 @@ impl Bin {
     /// Calls that count and did not end `ok`.
     pub(crate) fn failed(&self) -> u64 {
         let failed = |outcome: &&Outcome| outcome.counts() && **outcome != Outcome::Ok;
-        Outcome::ALL.iter().filter(failed).map(|outcome| self.outcomes[outcome.index()]).sum()
+        Outcome::ALL
+            .iter()
+            .filter(failed)
+            .fold(0, |sum, outcome| sum.saturating_add(self.outcomes[outcome.index()]))
     }
 
     /// The median of the seconds' 95th percentiles, in microseconds.
@@ -99,7 +103,7 @@ impl TimelineData {
                     bins.resize(at + 1, Bin::EMPTY);
                 }
                 bins[at].take(&row);
-                data.length[series] = data.length[series].max(second + 1);
+                data.length[series] = data.length[series].max(second.saturating_add(1));
                 let repetition = u64::from(context.repetition.unwrap_or(0));
                 data.repetitions[series] = data.repetitions[series].max(repetition + 1);
             },

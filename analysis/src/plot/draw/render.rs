@@ -62,11 +62,11 @@ impl<'a> Layout<'a> {
                 top += LINE_HEIGHT;
             }
             let height = panels.iter().map(|panel| panel.height).fold(0.0, f64::max) * UNITS_PER_INCH;
-            for column in 0..panels.len() {
+            for (column, left) in left.iter().enumerate().take(panels.len()) {
                 let start = MARGIN + column as f64 * (column_width + GUTTER);
                 // The last tick's name is centred at the end of the axis.
                 let rect = Rect {
-                    left: start + left[column],
+                    left: start + left,
                     top,
                     right: start + column_width - 5.0 * POINT,
                     bottom: top + height,
@@ -107,7 +107,7 @@ impl<'a> Layout<'a> {
             self.legend.push((x, y, name, key));
             x += needed + 3.0 * GAP;
         }
-        y + LINE_HEIGHT / 2.0 + GAP
+        y + LINE_HEIGHT / 2.0 + 2.0 * GAP
     }
 
     /// Room left of the panels of a column: for the label and the widest name at a tick.
@@ -176,7 +176,9 @@ impl<'a> Layout<'a> {
             }
             canvas.line(&[(x, inner.bottom), (x, inner.bottom + TICK)], INK, 0.7, &[]);
             if axis.named {
-                canvas.text(&tick.label, (x, below), SMALL, Align::Middle);
+                // A long name at the end of the axis stays on the page.
+                let half = self.font.width(&tick.label, SMALL * POINT) / 2.0;
+                canvas.text(&tick.label, (x.min(self.width - POINT - half), below), SMALL, Align::Middle);
             }
         }
         if !axis.label.is_empty() {

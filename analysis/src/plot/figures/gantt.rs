@@ -9,6 +9,8 @@ use crate::plot::selection::Selection;
 const PANELS_MAX: usize = 4;
 /// Height of all panels in inches, unless they have more rows than fit into it.
 const PANELS_HEIGHT: f64 = 3.2;
+/// Manycalls share an axis if none takes so many times as long as another.
+const APART: f64 = 4.0;
 /// Rows of a panel, at most.
 const PROVIDERS_MAX: usize = 24;
 /// Items of a figure, at most: more would be thinner than can be seen.
@@ -26,12 +28,21 @@ pub(in crate::plot) fn gantt(calls: &CallData, selection: &Selection) -> Drawn {
         notes.push(format!("The first {PANELS_MAX} of {} series.", manycalls.len()));
         manycalls.truncate(PANELS_MAX);
     }
-    let longest = manycalls.iter().flat_map(|(_, gantt)| &gantt.bars).map(|bar| bar.until).max().unwrap_or(0);
-    let unit = TimeUnit::of(longest as f64);
-    let x = Axis::new(
-        format!("Time since the manycall was due ({})", unit.name),
-        Scale::linear(0.0, longest as f64 / unit.micros),
-    );
+    let last = |gantt: &Gantt| gantt.bars.iter().map(|bar| bar.until).max().unwrap_or(0) as f64;
+    let longest = manycalls.iter().map(|(_, gantt)| last(gantt)).fold(0.0, f64::max);
+    let shortest = manycalls.iter().map(|(_, gantt)| last(gantt)).fold(f64::INFINITY, f64::min);
+    let unit = TimeUnit::of(longest);
+    // On the axis of one that takes much longer nothing of the others could be seen.
+    let apart = longest > APART * shortest;
+    if apart {
+        notes.push("Each manycall has an axis of its own.".into());
+    }
+    let axis = |end: f64| {
+        Axis::new(
+            format!("Time since the manycall was due ({})", unit.name),
+            Scale::linear(0.0, end / unit.micros),
+        )
+    };
     let kept = ITEMS_MAX / manycalls.len();
     let mut panels = Vec::new();
     for (at, gantt) in &manycalls {
@@ -45,7 +56,12 @@ pub(in crate::plot) fn gantt(calls: &CallData, selection: &Selection) -> Drawn {
                 gantt.bars.len() as u64 + gantt.dropped
             ));
         }
-        let x = if panels.len() + 1 < manycalls.len() { x.bare() } else { x.clone() };
+        let own = axis(if apart { last(gantt) } else { longest });
+        let x = match (panels.len() + 1 < manycalls.len(), apart) {
+            (false, _) => own,
+            (true, false) => own.bare(),
+            (true, true) => Axis { label: String::new(), ..own },
+        };
         panels.push(panel(
             gantt,
             if manycalls.len() > 1 { name } else { String::new() },

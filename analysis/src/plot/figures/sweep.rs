@@ -43,7 +43,8 @@ pub(in crate::plot) fn sweep(data: &SweepData, selection: &Selection, double: bo
     if factors.is_empty() {
         return Err("no factor has more than one level".into());
     }
-    let along = take_along(&mut factors);
+    let along = take_along(&mut factors, selection.run_factor.as_deref());
+    let of_runs = selection.run_factor.as_ref() == Some(&along.name);
     let mut facet = Vec::new();
     while factors.iter().map(|factor| factor.levels.len()).product::<usize>() > MAX_SERIES {
         // The factor of the fewest levels divides the figure, so that the others can still be told apart.
@@ -82,7 +83,10 @@ pub(in crate::plot) fn sweep(data: &SweepData, selection: &Selection, double: bo
     if metrics.is_empty() {
         return Err("summary.csv has none of the metrics that are drawn".into());
     }
-    let x = Axis { grid: false, ..Axis::new(short(&along.name), x_scale(&along)) };
+    let x = Axis {
+        grid: false,
+        ..Axis::new(if of_runs { &along.name } else { short(&along.name) }, x_scale(&along))
+    };
     let mut panels = Vec::new();
     let mut no_interval = false;
     for (row, (values, name, kind)) in metrics.iter().enumerate() {
@@ -95,13 +99,20 @@ pub(in crate::plot) fn sweep(data: &SweepData, selection: &Selection, double: bo
                 let spread =
                     points.iter().filter_map(|(x, _, interval)| interval.map(|(low, high)| (*x, low, high)));
                 let spread: Vec<_> = spread.collect();
-                if along.levels.iter().all(|level| quantity(level).is_some()) && spread.len() > 1 {
+                if !of_runs && along.levels.iter().all(|level| quantity(level).is_some()) && spread.len() > 1
+                {
                     marks.push(Mark::Band { points: spread, ink: style(at).ink.alpha(0.16) });
                 } else {
                     marks.push(Mark::Intervals { points: spread, style: style(at) });
                 }
                 let points = points.into_iter().map(|(x, y, _)| (x, y)).collect::<Vec<_>>();
-                if !points.is_empty() {
+                // Between runs there is nothing, so no line leads from one to the other.
+                let lines: Vec<Vec<_>> = if of_runs {
+                    points.into_iter().map(|point| vec![point]).collect()
+                } else {
+                    vec![points]
+                };
+                for points in lines.into_iter().filter(|points| !points.is_empty()) {
                     marks.push(Mark::Line { points, style: style(at), markers: Markers::All });
                 }
             }
@@ -144,12 +155,10 @@ fn factors(cells: &[Cell]) -> Vec<Factor> {
 }
 
 /// The factor to draw along: of those with numbers the one of the most levels, else of all.
-fn take_along(factors: &mut Vec<Factor>) -> Factor {
+fn take_along(factors: &mut Vec<Factor>, run_factor: Option<&str>) -> Factor {
     let numeric = |factor: &Factor| factor.levels.iter().all(|level| quantity(level).is_some());
     // What tells runs apart is no quantity, even if it is a number.
-    let is_run = |factor: &Factor| {
-        matches!(factor.name.as_str(), "scenario" | "backend" | "seed" | "run" | "hash" | "folder")
-    };
+    let is_run = |factor: &Factor| run_factor == Some(factor.name.as_str());
     let best = (0..factors.len())
         .max_by_key(|at| {
             let factor = &factors[*at];
@@ -292,7 +301,7 @@ mod tests {
     fn the_factor_along_has_numbers_and_most_levels() {
         let mut factors = vec![factor(&["a", "b", "c"]), factor(&["1", "2"]), factor(&["1", "2", "3"])];
         factors[0].name = "policy".into();
-        assert_eq!(take_along(&mut factors).levels.len(), 3);
+        assert_eq!(take_along(&mut factors, None).levels.len(), 3);
         assert_eq!(factors.len(), 2);
         assert_eq!(combinations(&factors).len(), 6);
     }
