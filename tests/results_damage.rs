@@ -61,6 +61,7 @@ fn run() -> (MemoryFolder, Vec<u8>) {
         inputs: Vec::new(),
         files: written.files,
         host: Host { cores: 1, cpu: None, os: "linux".into() },
+        real: None,
         cost: Cost::default(),
     };
     let mut bytes = Vec::new();

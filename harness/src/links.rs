@@ -12,10 +12,10 @@ pub const METHOD: &str = "transport";
 const SAMPLES: u32 = 20;
 /// In a network of no more nodes every link is measured, in one direction.
 const ALL_LINKS: u32 = 12;
-/// In a larger one, so many from each node, to those that follow it by these steps.
-const STEPS: [u32; 3] = [1, 7, 31];
-/// Nodes that measure at once: what they do must not make each other's round trips longer.
-const AT_ONCE: usize = 2;
+/// In a larger one, so many of them, spread over the nodes: each to one that is a third of the way around.
+const SOME_LINKS: u32 = 48;
+/// Links that are measured at once: what is done for them must not make each other's round trips longer.
+const AT_ONCE: usize = 4;
 /// A link may be off by so much, or by this share of what was asked for, whichever is more.
 const OFF: Duration = Duration::from_millis(1);
 const OFF_SHARE: f64 = 0.05;
@@ -66,8 +66,9 @@ pub async fn measure(network: &Network, moment: LinkMoment) -> Result<Vec<Link>,
     let pairs: Vec<(u32, u32)> = if nodes <= ALL_LINKS {
         (0..nodes).flat_map(|from| (from + 1..nodes).map(move |to| (from, to))).collect()
     } else {
-        let steps = STEPS.into_iter().filter(|step| *step < nodes);
-        steps.flat_map(|step| (0..nodes).map(move |from| (from, (from + step) % nodes))).collect()
+        let count = nodes.min(SOME_LINKS);
+        let from = |number: u32| (u64::from(number) * u64::from(nodes) / u64::from(count)) as u32;
+        (0..count).map(|number| (from(number), (from(number) + nodes / 3) % nodes)).collect()
     };
     let usable = |from: &u32, to: &u32| {
         network.is_up(*from) && network.is_up(*to) && network.rules.lock().connected(*from, *to)

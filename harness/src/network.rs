@@ -166,17 +166,25 @@ impl Network {
     pub(crate) async fn await_start(&self, node: u32) -> Result<(), Failure> {
         let client = self.node(node);
         let healthy = async {
-            while !client.is_healthy().await {
+            loop {
+                if client.is_healthy().await {
+                    return true;
+                }
+                if self.backend.has_ended(node).await {
+                    return false;
+                }
                 tokio::time::sleep(TICK).await;
             }
         };
-        if tokio::time::timeout(START_PATIENCE, healthy).await.is_err() {
+        let problem = match tokio::time::timeout(START_PATIENCE, healthy).await {
+            Ok(true) => None,
+            Ok(false) => Some("ended as soon as it was started".to_owned()),
+            Err(_) => Some(format!("does not answer within {} s", START_PATIENCE.as_secs())),
+        };
+        if let Some(problem) = problem {
             let words = self.backend.last_words(node).await;
             let words = if words.is_empty() { String::new() } else { format!(". It said:\n{words}") };
-            return Err(Failure::Other(format!(
-                "node {node} does not answer within {} s{words}",
-                START_PATIENCE.as_secs()
-            )));
+            return Err(Failure::Other(format!("node {node} {problem}{words}")));
         }
         let id = self.journal.follow(node, &client).await?;
         let speed = self.plan.speed(node);

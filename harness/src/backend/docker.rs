@@ -21,6 +21,7 @@ use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The label of everything that the harness makes; its value is the run.
 pub const LABEL: &str = "org.edge-faas.harness";
@@ -122,7 +123,7 @@ impl Engine {
         ))
     }
 
-    /// What is there of run `run`; `None`: of all.
+    /// What is there of run `run`; `None`: of all runs that do not run any more.
     ///
     /// # Errors
     /// If the engine does not say.
@@ -135,14 +136,32 @@ impl Engine {
         let networks = self.docker.list_networks(Some(networks)).await.map_err(failed("networks"))?;
         let images = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();
         let images = self.docker.list_images(Some(images)).await.map_err(failed("images"))?;
+        // Asked for all, those of runs that run are not left over.
+        let left = |labels: Option<&HashMap<String, String>>| {
+            run.is_some() || !labels.and_then(|labels| labels.get(LABEL)).is_some_and(|run| is_running(run))
+        };
+        let containers = containers.into_iter().filter(|container| left(container.labels.as_ref()));
+        let networks = networks.into_iter().filter(|network| left(network.labels.as_ref()));
+        let images = images.into_iter().filter(|image| left(Some(&image.labels)));
         Ok(Leftovers {
-            containers: containers.into_iter().filter_map(|container| container.id).collect(),
-            networks: networks.into_iter().filter_map(|network| network.id).collect(),
-            images: images.into_iter().map(|image| image.id).collect(),
+            containers: containers.filter_map(|container| container.id).collect(),
+            networks: networks.filter_map(|network| network.id).collect(),
+            images: images.map(|image| image.id).collect(),
         })
     }
 
-    /// Takes away what is there of run `run`; `None`: of all. Returns what was taken away.
+    /// The runs that have containers: a name for each container.
+    ///
+    /// # Errors
+    /// If the engine does not say.
+    pub async fn runs(&self) -> Result<Vec<String>, Failure> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let containers = self.docker.list_containers(Some(options)).await.map_err(failed("containers"))?;
+        Ok(containers.into_iter().filter_map(|container| container.labels?.remove(LABEL)).collect())
+    }
+
+    /// Takes away what is there of run `run`; `None`: of all runs that do not run any more. Returns what was taken away.
     ///
     /// # Errors
     /// If something will not go.
@@ -194,6 +213,19 @@ impl Engine {
         steps.try_for_each(|_| async { Ok(()) }).await.map_err(failed("the nodes' image cannot be built"))?;
         Ok(tag)
     }
+}
+
+/// A name for a run that no other has: it ends in this process' number.
+pub fn run_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", now.as_millis(), std::process::id())
+}
+
+/// Whether the process that made a run of this name still runs.
+fn is_running(run: &str) -> bool {
+    let process = run.rsplit_once('-').map(|(_, process)| process);
+    let command = process.and_then(|process| std::fs::read(format!("/proc/{process}/cmdline")).ok());
+    command.is_some_and(|command| String::from_utf8_lossy(&command).contains("harness"))
 }
 
 /// Refuses a program that would look for libraries in an image that has none.
@@ -404,6 +436,12 @@ impl Backend for Docker {
         let updated = self.engine.docker.update_container(&self.name(node), body).await;
         updated.map_err(failed(format!("node {node}: its share of the processor")))?;
         Ok(true)
+    }
+
+    async fn has_ended(&self, node: u32) -> bool {
+        let container = self.engine.docker.inspect_container(&self.name(node), None).await;
+        let state = container.ok().and_then(|container| container.state);
+        state.is_some_and(|state| state.running == Some(false))
     }
 
     async fn last_words(&self, node: u32) -> String {

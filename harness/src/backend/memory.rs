@@ -128,6 +128,11 @@ impl Backend for Memory {
         Ok(false)
     }
 
+    async fn has_ended(&self, _node: u32) -> bool {
+        // One that cannot start says so when it is started.
+        false
+    }
+
     async fn last_words(&self, _node: u32) -> String {
         String::new()
     }

@@ -6,7 +6,7 @@ mod process;
 mod scratch;
 mod subnet;
 
-pub use docker::{Docker, Engine, LABEL, Leftovers};
+pub use docker::{Docker, Engine, LABEL, Leftovers, run_name};
 pub use memory::Memory;
 pub use process::Process;
 pub use scratch::Scratch;
@@ -49,6 +49,9 @@ pub trait Backend: Send + Sync {
     /// Gives a node's machine so much of its processor time, of what its class has; false: this backend limits none, the
     /// node's own runtime has to do it.
     async fn set_share(&self, node: u32, share: f64) -> Result<bool, Failure>;
+
+    /// True if a node that was started has ended by itself: waiting for it makes no sense.
+    async fn has_ended(&self, node: u32) -> bool;
 
     /// Why a node is not up any more, in its own last words.
     async fn last_words(&self, node: u32) -> String;

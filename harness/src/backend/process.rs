@@ -114,6 +114,11 @@ impl Backend for Process {
         Ok(false)
     }
 
+    async fn has_ended(&self, node: u32) -> bool {
+        let mut children = self.children.lock();
+        children.get_mut(&node).is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     async fn last_words(&self, node: u32) -> String {
         let text = fs::read_to_string(self.scratch.log(node)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();

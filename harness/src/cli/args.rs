@@ -19,6 +19,8 @@ pub(super) enum Command {
     Clean,
     /// Says what this machine can do.
     Doctor(Doctor),
+    /// Says whether a gateway behaves as OpenFaaS' does: deploys a function on it, tries everything, removes it.
+    Conformance(Conformance),
 }
 
 /// A run.
@@ -68,6 +70,24 @@ pub(super) struct Doctor {
     /// The program of a node.
     #[arg(long, value_name = "FILE")]
     pub(super) node: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Conformance {
+    /// The gateway's URL, such as http://127.0.0.1:8080.
+    pub(super) url: String,
+    /// An image whose function answers with the body of its request.
+    #[arg(long, default_value = "builtin/echo")]
+    pub(super) image: String,
+    /// The process in the image, for the classic watchdog: `cat` answers with the body.
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) process: Option<String>,
+    /// Who may administrate.
+    #[arg(long, default_value = "admin")]
+    pub(super) user: String,
+    /// The file with the password; without, nobody is asked for one.
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
 }
 
 /// What nodes run as.

@@ -32,8 +32,8 @@ pub(super) async fn doctor(args: &Doctor) -> Result<(), Failure> {
             if !left.is_empty() {
                 let _ = writeln!(
                     text,
-                    "          {} containers, {} networks, {} images of runs are there: `harness clean` takes them \
-                     away, also those of runs that run",
+                    "          {} containers, {} networks, {} images of runs were left: `harness clean` takes them \
+                     away",
                     left.containers.len(),
                     left.networks.len(),
                     left.images.len()

@@ -4,7 +4,7 @@ use super::args::{BackendKind, Run};
 use super::grid::restrict;
 use super::print;
 use super::progress::Progress;
-use crate::backend::{Backend, Docker, Engine, Memory, Process};
+use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
 use crate::failure::Failure;
 use crate::links::METHOD;
 use crate::plan::Plan;
@@ -22,7 +22,6 @@ use edge_faas_sim::folder::{RunFolder, TemporaryScratch};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +162,7 @@ impl Ground {
             return Ok(Ground::Process(program));
         }
         let engine = Engine::connect().await?;
-        let run = unique_name();
+        let run = run_name();
         let image = tokio::select! {
             biased;
             () = stop.cancelled() => Err(Failure::Interrupted),
@@ -298,12 +297,6 @@ async fn play(
     folder.close(MANIFEST, file).map_err(Failure::other)?;
     folder.complete().map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
     Ok(report(&manifest, &real, up_seconds, &written.summaries, target))
-}
-
-/// A name that no other run on this machine has, now or before.
-fn unique_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", now.as_millis(), std::process::id())
 }
 
 /// Cancelled when the user, or the system, ends the program.

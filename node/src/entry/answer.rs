@@ -48,6 +48,10 @@ pub(super) struct Streaming {
     told: Instant,
     capacity: Capacity,
     received: u64,
+    /// How long the answer says that it is.
+    length: Option<u64>,
+    /// Its last piece: who has all bytes of an answer asks for no more, so it is given out only after the end has come.
+    last: Option<Bytes>,
 }
 
 impl Rest {
@@ -74,6 +78,7 @@ impl Streaming {
         status: StatusCode,
         timing: Timing,
         open: OpenAttempt,
+        length: Option<u64>,
     ) -> Self {
         let now = Instant::now();
         let received = chunks.iter().map(|bytes| bytes.len() as u64).sum();
@@ -88,17 +93,22 @@ impl Streaming {
             told: now,
             capacity,
             received,
+            length,
+            last: None,
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if let Some(bytes) = self.chunks.pop_front() {
-            return Poll::Ready(Some(Ok(bytes)));
+            if !self.chunks.is_empty() || self.length != Some(self.received) {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            self.last = Some(bytes);
         }
         let limit = self.open.driver.config.limits.response_body;
         loop {
             let bytes = match &mut self.source {
-                None => return Poll::Ready(None),
+                None => return Poll::Ready(self.last.take().map(Ok)),
                 Some(Source::Local { body, .. }) => match ready!(Pin::new(body).poll_frame(cx)) {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(bytes) => bytes,
@@ -110,7 +120,7 @@ impl Streaming {
                     }
                     None => {
                         self.ended_here();
-                        return Poll::Ready(None);
+                        return Poll::Ready(self.last.take().map(Ok));
                     }
                 },
                 Some(Source::Remote(wire)) => match ready!(wire.poll_event(cx)) {
@@ -129,7 +139,7 @@ impl Streaming {
                             wire.give_back(&self.open.driver.links);
                         }
                         self.open.finished(self.status, timing, capacity);
-                        return Poll::Ready(None);
+                        return Poll::Ready(self.last.take().map(Ok));
                     }
                     Ok(Event::UploadBroke(error)) => {
                         self.broke(AttemptFailure::Cancelled);
@@ -158,6 +168,10 @@ impl Streaming {
                 return Poll::Ready(Some(Err(BodyError::TooLarge { limit })));
             }
             self.tell();
+            if self.length == Some(self.received) {
+                self.last = Some(bytes);
+                continue;
+            }
             return Poll::Ready(Some(Ok(bytes)));
         }
     }
@@ -172,7 +186,7 @@ impl Streaming {
     }
 
     fn broke(&mut self, reason: AttemptFailure) {
-        self.source = None;
+        (self.source, self.last) = (None, None);
         self.open.failed(reason, Started::Yes, None);
     }
 

@@ -7,11 +7,13 @@ use crate::driver::{Driver, core_duration};
 use crate::network::OpenError;
 use crate::protocol::{ChannelError, MessageError};
 use crate::runtime::{ExecuteRequest, ExecuteResponse, RuntimeFailureReason, StartGate};
+use bytes::Bytes;
 use edge_faas_core::context::{Capacity, Timing};
 use edge_faas_core::io::{Attempt, AttemptEvent, AttemptFailure, AttemptId, Started};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::FusedFuture;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -59,6 +61,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// How long it says that it is.
+    fn length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
     /// True if more of it is to come.
     pub(super) fn is_streaming(&self) -> bool {
         matches!(self.rest, Rest::Streaming(_))
@@ -149,6 +156,11 @@ impl Drop for OpenAttempt {
     }
 }
 
+/// Bytes in all.
+fn size(chunks: &VecDeque<Bytes>) -> u64 {
+    chunks.iter().map(|bytes| bytes.len() as u64).sum()
+}
+
 /// In the own runtime.
 async fn local(
     mut open: OpenAttempt,
@@ -235,7 +247,8 @@ async fn local(
     } else {
         open.head();
         let source = Source::Local { body, function: head.function.clone() };
-        Rest::Streaming(Box::new(Streaming::new(chunks, source, status, timing, open)))
+        let length = answer.length();
+        Rest::Streaming(Box::new(Streaming::new(chunks, source, status, timing, open, length)))
     };
     AttemptEnd::Answered(Box::new(answer))
 }
@@ -289,7 +302,8 @@ async fn remote(
     loop {
         // What has come together is looked at together: most answers are complete at once.
         let event = match wire.buffered() {
-            Ok(None) if answer.is_some() => break,
+            // One whose bytes are all here lacks only its end.
+            Ok(None) if answer.as_ref().is_some_and(|answer| answer.length() != Some(size(&chunks))) => break,
             Ok(None) => {
                 poll_fn(|cx| {
                     if was_asked(&mut reclaimed, cx) {
@@ -358,8 +372,8 @@ async fn remote(
         return open.fail(AttemptFailure::Lost, Started::Maybe, None, String::new());
     };
     open.head();
-    let (status, timing) = (answer.status, answer.timing);
+    let (status, timing, length) = (answer.status, answer.timing, answer.length());
     let source = Source::Remote(Box::new(wire));
-    answer.rest = Rest::Streaming(Box::new(Streaming::new(chunks, source, status, timing, open)));
+    answer.rest = Rest::Streaming(Box::new(Streaming::new(chunks, source, status, timing, open, length)));
     AttemptEnd::Answered(answer)
 }

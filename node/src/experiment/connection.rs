@@ -2,9 +2,9 @@
 
 use super::links::{Direction, Links, Path, wait_until};
 use futures::channel::mpsc;
+use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, SinkExt, StreamExt};
 use libp2p::core::ConnectedPoint;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ enum Reading {
     /// It waits for the next chunk.
     Next,
     /// It waits until this one is through.
-    Waiting(Pin<Box<dyn Future<Output = (Path, io::Result<Vec<u8>>)> + Send>>),
+    Waiting(BoxFuture<'static, (Path, io::Result<Vec<u8>>)>),
     /// It gives this one out, from here on.
     Giving(Vec<u8>, usize),
     /// There is no more.

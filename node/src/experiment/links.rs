@@ -67,7 +67,7 @@ impl LinkPlan {
 }
 
 /// A node's links.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Links {
     plan: watch::Sender<Arc<LinkPlan>>,
     up: Mutex<Option<Instant>>,
@@ -75,19 +75,6 @@ pub(crate) struct Links {
     connections: AtomicU32,
     chunks: AtomicU64,
     lost: AtomicU64,
-}
-
-impl Default for Links {
-    fn default() -> Self {
-        Links {
-            plan: watch::Sender::default(),
-            up: Mutex::default(),
-            down: Mutex::default(),
-            connections: AtomicU32::default(),
-            chunks: AtomicU64::default(),
-            lost: AtomicU64::default(),
-        }
-    }
 }
 
 /// Which way bytes go, as the node sees it.

@@ -34,8 +34,10 @@ impl NodeData {
             let classes =
                 [node.upkeep_bytes_out, node.lookup_bytes_out, node.records_bytes_out, node.calls_bytes_out];
             // Real nodes do not count them.
-            if let Some(bytes) = classes.into_iter().sum::<Option<u64>>() {
-                record(&mut data.sent[series], libm::round(bytes as f64 / seconds) as i64);
+            if let Some(bytes) =
+                classes.into_iter().map(|bytes| bytes.map(|bytes| bytes as f64)).sum::<Option<f64>>()
+            {
+                record(&mut data.sent[series], libm::round(bytes / seconds) as i64);
             }
         })?;
         Ok(data)

@@ -1,0 +1,230 @@
+//! Runs of the program, and what they wrote.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(unreachable_pub)]
+
+use assert_cmd::cargo::cargo_bin;
+use edge_faas_core::results::{MemoryFolder, MemoryScratch, RepetitionWriter, RunContext, RunWriter, Source};
+use edge_faas_core::scenario::{Loader, Scenario};
+use edge_faas_sim::cli::run::plan;
+use edge_faas_sim::engine::{Engine, Inputs};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A row, by column.
+pub type Row = BTreeMap<String, String>;
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The program of a node: cargo builds it for its own package's tests only.
+pub fn node() -> &'static Path {
+    static NODE: OnceLock<PathBuf> = OnceLock::new();
+    NODE.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", "edge-faas-node", "--bin", "edge-faas"])
+            .current_dir(workspace())
+            .status()
+            .unwrap();
+        assert!(built.success());
+        cargo_bin("harness").parent().unwrap().join("edge-faas")
+    })
+}
+
+/// A place for a test's files. Nodes keep theirs there, too.
+pub struct Place(tempfile::TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// `harness run SCENARIO` with its results in this place.
+    pub fn command(&self, scenario: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(cargo_bin("harness"));
+        command.arg("run").arg(scenario).arg("--output").arg(self.path().join("results"));
+        command.args(more).env("TMPDIR", self.path()).env_remove("EDGE_FAAS_NODE");
+        // What is measured on a busy machine decides nothing here.
+        command.arg("--allow-bad-links");
+        command
+    }
+
+    /// What runs left in this place besides results.
+    pub fn left(&self) -> Vec<PathBuf> {
+        let scratch = std::fs::read_dir(self.path().join("edge-faas-harness"));
+        scratch.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// The folder of the one run that is there; `None` if there is none, nor the beginning of one.
+    pub fn run(&self) -> Option<PathBuf> {
+        let scenarios = std::fs::read_dir(self.path().join("results")).ok()?;
+        let runs =
+            scenarios.flatten().flat_map(|scenario| std::fs::read_dir(scenario.path()).unwrap().flatten());
+        let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
+        assert!(runs.len() <= 1, "{runs:?}");
+        runs.pop()
+    }
+
+    /// The rows of a file of the run.
+    pub fn rows(&self, file: &str) -> Vec<Row> {
+        rows(&std::fs::read(self.run().expect("a run").join(file)).unwrap())
+    }
+}
+
+/// The rows of a CSV file. No cell of these tests has a comma or a quote in it.
+pub fn rows(bytes: &[u8]) -> Vec<Row> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), header.len(), "{line}");
+        header.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), cell.to_owned())).collect()
+    };
+    lines.map(row).collect()
+}
+
+/// These columns of the rows of a phase, sorted.
+pub fn columns(rows: &[Row], phase: &str, columns: &[&str]) -> Vec<Vec<String>> {
+    let of = |row: &Row| columns.iter().map(|column| row[*column].clone()).collect();
+    let mut found: Vec<Vec<String>> = rows.iter().filter(|row| row["phase"] == phase).map(of).collect();
+    found.sort();
+    found
+}
+
+struct Disk;
+
+impl Loader for Disk {
+    fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+}
+
+/// The simulator's `calls.csv` of repetition 0 of a scenario without a sweep.
+pub fn simulated(scenario: &Path) -> Vec<Row> {
+    let loaded = Scenario::load(scenario.to_str().unwrap(), &Disk, &[]).unwrap();
+    let scenario = &loaded.variants[0].scenario;
+    let inputs = Inputs::read(scenario).unwrap();
+    let context = RunContext {
+        run: "0".to_owned(),
+        source: Source::Sim,
+        scenario: scenario.name.clone(),
+        variant: String::new(),
+        repetition: Some(0),
+        seed: scenario.seed,
+    };
+    let writer = RepetitionWriter::new(&context, &plan(scenario), &mut MemoryScratch).unwrap();
+    let mut engine = Engine::new(scenario, &inputs, 0, writer, None).unwrap();
+    while engine.run(1 << 16).unwrap() {}
+    let mut run = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
+    run.append(engine.finish().unwrap()).unwrap();
+    let (folder, _) = run.finish().unwrap();
+    rows(folder.get("calls.csv").unwrap())
+}
+
+/// Fails with what a program said, if it did not succeed.
+pub fn succeeded(output: &Output) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+}
+
+/// What a program said to standard error.
+pub fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Processes whose command line contains `text`.
+pub fn processes(text: &str) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let named = |line: &Vec<u8>| {
+        let line = String::from_utf8_lossy(line);
+        line.contains(text) && line.contains("--state")
+    };
+    lines.filter(named).count()
+}
+
+/// A small scenario with each kind of phase: an open loop, a closed one, manycalls.
+pub const SMALL: &str = r#"
+name = "small"
+seed = 7
+[network]
+nodes = 4
+settle = "200ms"
+latency = "4ms"
+[[function]]
+name = "task"
+copies = 2
+providers = 2
+service_time = { exponential = "2ms" }
+request = { uniform = { low = "0B", high = "4KiB" } }
+response = "2KiB"
+[[phase]]
+name = "open"
+duration = "2s"
+anycall = { rate = "40/s" }
+[[phase]]
+name = "closed"
+duration = "20s"
+anycall = { clients = 3, calls = 40 }
+[[phase]]
+name = "map"
+duration = "2s"
+manycall = { items = 25, every = "1s", policy = "static" }
+"#;
+
+/// What holds for every run of [`SMALL`], whatever its nodes ran as.
+pub fn check_small(place: &Place, scenario: &Path, backend: &str) {
+    let real = place.rows("calls.csv");
+    let simulated = simulated(scenario);
+    assert_eq!(real.len(), simulated.len(), "every call is accounted for");
+    let open =
+        ["phase", "call", "map", "item", "function", "entry", "policy", "scheduled_us", "request_bytes"];
+    for phase in ["open", "map"] {
+        assert_eq!(columns(&real, phase, &open), columns(&simulated, phase, &open));
+    }
+    let closed = ["phase", "call", "map", "item", "function", "entry", "policy", "request_bytes"];
+    assert_eq!(columns(&real, "closed", &closed), columns(&simulated, "closed", &closed));
+    for row in &real {
+        assert_eq!((row["source"].as_str(), row["outcome"].as_str()), (backend, "ok"), "{row:?}");
+        let number = |column: &str| row[column].parse::<i64>().unwrap_or(0);
+        let parts = ["lag", "lookup", "dispatch", "retry", "connect", "network", "queue", "cold", "exec"];
+        let sum: i64 = parts.iter().map(|part| number(&format!("{part}_us"))).sum();
+        assert_eq!(number("latency_us"), sum, "{row:?}");
+        assert_eq!(number("latency_us"), number("done_us") - number("scheduled_us"));
+        assert_eq!(number("response_bytes"), 2_048, "{row:?}");
+        assert!(number("attempts") >= 1 && number("executions") >= 1, "{row:?}");
+        assert_eq!(number("forwards"), i64::from(row["provider"] != row["entry"]), "{row:?}");
+        // A link takes its time: twice 2 ms lie between two nodes.
+        assert!(row["forwards"] == "0" || number("network_us") >= 4_000, "{row:?}");
+    }
+    let attempts = place.rows("attempts.csv");
+    assert_eq!(attempts.iter().filter(|attempt| attempt["won"] == "true").count(), real.len());
+    let links = place.rows("links.csv");
+    assert_eq!(links.len(), 2 * 6, "every pair, before and after");
+    for link in &links {
+        assert_eq!((link["method"].as_str(), link["asked_rtt_us"].as_str()), ("transport", "4000"));
+        assert!(link["rtt_p50_us"].parse::<i64>().unwrap() >= 4_000, "{link:?}");
+    }
+    let executions =
+        |rows: &[Row]| rows.iter().map(|row| row["executions"].parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!(executions(&place.rows("nodes.csv")), executions(&real));
+    assert!(!place.rows("lookups.csv").is_empty());
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
+    let manifest = std::fs::read(place.run().unwrap().join("manifest.json")).unwrap();
+    edge_faas_core::results::Manifest::read(manifest.as_slice()).expect("a manifest whose hashes hold");
+}

@@ -1,0 +1,68 @@
+//! Runs with all nodes in one process.
+
+// A test that cannot do what it set out to do has failed: the panic says where.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Place, SMALL, check_small, succeeded};
+
+#[test]
+fn the_rows_are_the_simulators_but_for_what_time_decides() {
+    let place = Place::new();
+    let scenario = place.file("small.toml", SMALL);
+    succeeded(&place.command(&scenario, &["--backend", "memory"]).output().unwrap());
+    check_small(&place, &scenario, "memory");
+}
+
+const PATHS: &str = r#"
+name = "paths"
+[network]
+nodes = 3
+settle = "100ms"
+latency = "3ms"
+[[function]]
+name = "task"
+providers = { nodes = [1, 2] }
+service_time = "1ms"
+[[phase]]
+name = "calls"
+duration = "20s"
+anycall = { clients = 1, calls = 20, entry = { nodes = [0] } }
+[sweep]
+[[sweep.factor]]
+name = "path"
+[sweep.factor.levels]
+runtime = { "faas.policy" = "direct", "phase.calls.anycall.entry.nodes" = [1] }
+local = { "faas.policy" = "local-only", "phase.calls.anycall.entry.nodes" = [1] }
+cold = { "faas.policy" = "nearest", "phase.calls.anycall.cold" = true }
+race = { "faas.policy" = "race", "faas.idempotent" = true }
+"#;
+
+#[test]
+fn a_call_takes_the_path_that_its_policy_says() {
+    let place = Place::new();
+    let scenario = place.file("paths.toml", PATHS);
+    succeeded(&place.command(&scenario, &["--backend", "memory"]).output().unwrap());
+    let calls = place.rows("calls.csv");
+    let of = |path: &str| -> Vec<&common::Row> {
+        calls.iter().filter(|call| call["variant"] == format!("path={path}")).collect()
+    };
+    for path in ["runtime", "local", "cold", "race"] {
+        assert_eq!(of(path).len(), 20, "{path}");
+        assert!(of(path).iter().all(|call| call["outcome"] == "ok"), "{path}");
+    }
+    // Past all routing nobody asks a cache; the provider's own node does not have to either.
+    assert!(of("runtime").iter().all(|call| call["cache"].is_empty() && call["provider"] == "node-1"));
+    assert!(of("local").iter().all(|call| call["forwards"] == "0" && call["lookup_us"] == "0"));
+    for call in of("cold") {
+        let number = |column: &str| call[column].parse::<i64>().unwrap();
+        assert_eq!(call["cache"], "miss", "{call:?}");
+        // In so small a network it holds the record itself. It has to dial, and that takes several round trips.
+        assert!(number("connect_us") >= 2 * 3_000, "{call:?}");
+    }
+    // All providers are asked; one answer is taken, and who has not begun by then does not.
+    let executions: u32 = of("race").iter().map(|call| call["executions"].parse::<u32>().unwrap()).sum();
+    assert!((20..=40).contains(&executions), "{executions}");
+    assert!(of("race").iter().all(|call| call["attempts"] == "2"));
+}
