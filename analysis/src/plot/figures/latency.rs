@@ -58,6 +58,7 @@ pub(in crate::plot) fn percentiles(calls: &CallData, selection: &Selection, doub
                 break;
             }
             points.push((place, micros / unit.micros));
+            points.push(((-libm::log10(1.0 - share)).min(own_end), micros / unit.micros));
             before = share;
         }
         if !cell.latency.is_empty() {
