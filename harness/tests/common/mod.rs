@@ -3,9 +3,11 @@
 #![allow(unreachable_pub)]
 
 use assert_cmd::cargo::cargo_bin;
-use edge_faas_core::results::{MemoryFolder, MemoryScratch, RepetitionWriter, RunContext, RunWriter, Source};
+use edge_faas_core::results::{
+    MemoryFolder, MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
+};
 use edge_faas_core::scenario::{Loader, Scenario};
-use edge_faas_sim::cli::run::plan;
+
 use edge_faas_sim::engine::{Engine, Inputs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -127,7 +129,7 @@ pub fn simulated(scenario: &Path) -> Vec<Row> {
         repetition: Some(0),
         seed: scenario.seed,
     };
-    let writer = RepetitionWriter::new(&context, &plan(scenario), &mut MemoryScratch).unwrap();
+    let writer = RepetitionWriter::new(&context, &RepetitionPlan::of(scenario), &mut MemoryScratch).unwrap();
     let mut engine = Engine::new(scenario, &inputs, 0, writer, None).unwrap();
     while engine.run(1 << 16).unwrap() {}
     let mut run = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
