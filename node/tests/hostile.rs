@@ -311,7 +311,7 @@ struct Named {
 
 /// Somebody who does not exist: at a port that nobody listens on, or at an address that never answers.
 fn invented(number: usize) -> Named {
-    let address = if number % 2 == 0 { "/ip4/127.0.0.1/tcp/1" } else { "/ip4/192.0.2.1/tcp/4001" };
+    let address = if number.is_multiple_of(2) { "/ip4/127.0.0.1/tcp/1" } else { "/ip4/192.0.2.1/tcp/4001" };
     let address: Multiaddr = address.parse().unwrap();
     Named { id: PeerId::random().to_bytes(), addrs: vec![address.to_vec()] }
 }

@@ -114,7 +114,7 @@ async fn coming_and_going(entry: Arc<Running>, seen: Arc<Seen>) -> u64 {
         let index = round % UNSTEADY;
         match nodes[index].take() {
             // Without a word, or with one.
-            Some(mut node) if round / UNSTEADY % 4 == 0 => node.kill(),
+            Some(mut node) if (round / UNSTEADY).is_multiple_of(4) => node.kill(),
             Some(node) => {
                 let code = tokio::task::spawn_blocking(|| node.stop()).await.unwrap();
                 assert_eq!(code, Some(0));
