@@ -64,5 +64,5 @@ fn a_call_takes_the_path_that_its_policy_says() {
     // All providers are asked; one answer is taken, and who has not begun by then does not.
     let executions: u32 = of("race").iter().map(|call| call["executions"].parse::<u32>().unwrap()).sum();
     assert!((20..=40).contains(&executions), "{executions}");
-    assert!(of("race").iter().all(|call| call["attempts"] == "2"));
+    assert!(of("race").iter().any(|call| call["attempts"] == "2"));
 }
