@@ -206,22 +206,22 @@ fn node_record(node: &str, busy_us: i64) -> NodeRecord<'_> {
         longest_queue: 0,
         table_size: 3,
         stale_share: None,
-        upkeep_messages_in: 0,
-        upkeep_messages_out: 0,
-        upkeep_bytes_in: 0,
-        upkeep_bytes_out: 10_000,
-        lookup_messages_in: 0,
-        lookup_messages_out: 0,
-        lookup_bytes_in: 0,
-        lookup_bytes_out: 10_000,
-        records_messages_in: 0,
-        records_messages_out: 0,
-        records_bytes_in: 0,
-        records_bytes_out: 0,
-        calls_messages_in: 0,
-        calls_messages_out: 0,
-        calls_bytes_in: 0,
-        calls_bytes_out: 20_000,
+        upkeep_messages_in: Some(0),
+        upkeep_messages_out: Some(0),
+        upkeep_bytes_in: Some(0),
+        upkeep_bytes_out: Some(10_000),
+        lookup_messages_in: Some(0),
+        lookup_messages_out: Some(0),
+        lookup_bytes_in: Some(0),
+        lookup_bytes_out: Some(10_000),
+        records_messages_in: Some(0),
+        records_messages_out: Some(0),
+        records_bytes_in: Some(0),
+        records_bytes_out: Some(0),
+        calls_messages_in: Some(0),
+        calls_messages_out: Some(0),
+        calls_bytes_in: Some(0),
+        calls_bytes_out: Some(20_000),
     }
 }
 
@@ -312,13 +312,13 @@ fn numbers_of_any_size_are_drawn() {
         })
         .unwrap();
         rows.node(&NodeRecord {
-            upkeep_bytes_out: u64::MAX,
+            upkeep_bytes_out: Some(u64::MAX),
             uptime_us: 1,
             ..node_record("node-3", i64::MAX)
         })
         .unwrap();
         rows.node(&NodeRecord {
-            upkeep_bytes_out: u64::MAX,
+            upkeep_bytes_out: Some(u64::MAX),
             capacity: f64::INFINITY,
             ..node_record("node-4", i64::MIN)
         })
