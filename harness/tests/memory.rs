@@ -64,5 +64,6 @@ fn a_call_takes_the_path_that_its_policy_says() {
     // All providers are asked; one answer is taken, and who has not begun by then does not.
     let executions: u32 = of("race").iter().map(|call| call["executions"].parse::<u32>().unwrap()).sum();
     assert!((20..=40).contains(&executions), "{executions}");
-    assert!(of("race").iter().any(|call| call["attempts"] == "2"));
+    let asked = of("race").iter().filter(|call| call["attempts"] == "2").count();
+    assert!(asked >= 18, "both are asked, also after losing: {asked} of 20 times");
 }

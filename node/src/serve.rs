@@ -65,7 +65,10 @@ pub(crate) async fn serve(driver: Arc<Driver>, peer: PeerId, stream: NodeStream)
             kind => Err(MessageError::Unexpected(kind).into()),
         };
         match result {
-            Ok(Next::Again) => {}
+            Ok(Next::Again) => {
+                channel.reader.shrink();
+                channel.writer.shrink();
+            }
             Ok(Next::Close) => {
                 let _ = tokio::time::timeout(patience, channel.writer.close()).await;
                 return;

@@ -247,8 +247,15 @@ impl Router {
         }
         self.seen(id);
         self.end(env, id, None, started, false, Err(reason));
-        if let Some(capacity) = capacity {
-            self.report(env, function, peer, capacity);
+        match (capacity, reason) {
+            (Some(capacity), _) => self.report(env, function, peer, capacity),
+            (None, AttemptFailure::Cancelled) => {
+                let entry = self.cache.get_mut(function);
+                if let Some(provider) = entry.and_then(|entry| entry.provider(peer)) {
+                    provider.given_back();
+                }
+            }
+            (None, _) => {}
         }
         let pause = env.pause();
         if let Some(entry) = self.cache.get_mut(function) {

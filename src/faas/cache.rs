@@ -99,6 +99,14 @@ impl Provider {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// An attempt was taken back, and its provider has no word on how full that leaves it: it had a place there.
+    pub(super) fn given_back(&mut self) {
+        if self.room != UNKNOWN {
+            self.room = self.room.saturating_add(1).min(self.limit()).min(UNKNOWN - 1);
+            self.closed_until = Time::MIN;
+        }
+    }
+
     /// 429. It opens after `pause`, for one call at first, or when an own attempt there ends.
     pub(super) fn refused(&mut self, now: Time, pause: Duration) {
         self.room = 0;

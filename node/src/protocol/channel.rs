@@ -111,8 +111,9 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         self.poll_frame(&mut cx).is_pending() && self.buffer.is_empty()
     }
 
-    /// Gives memory back while nothing is expected.
+    /// Gives memory back that a large body took, while nothing is expected.
     pub fn shrink(&mut self) {
+        // Also where little of it is left: the rest of what it is a part of is held with it.
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
             self.next_read = READ_MIN;
@@ -185,7 +186,7 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
         self.half.close().await
     }
 
-    /// Gives memory back while nothing is to be written.
+    /// Gives memory back that a large body took, while nothing is to be written.
     pub fn shrink(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
