@@ -1,12 +1,23 @@
-//! A run's folder on disk: it gets its name when it is complete.
+//! Files on disk: those that a scenario names, and a run's folder, which gets its name when it is complete.
 
 use edge_faas_core::results::{Folder, Part, Scratch, Table};
+use edge_faas_core::scenario::Loader;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Parts up to this size stay in memory.
 const SPILL: usize = 16 << 20;
+
+/// The files that a scenario names, as the operating system has them.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+impl Loader for Disk {
+    fn load(&self, path: &str) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+}
 
 /// A folder in the making, beside where it will be. Dropped before [`RunFolder::complete`], it takes itself away.
 ///

@@ -58,8 +58,8 @@ pub use manifest::{Cost, Host, MANIFEST, Manifest, ManifestError, Program, RealN
 pub use parts::{CallParts, CallTimes};
 pub use read::{ReadError, Reader, RowContext};
 pub use record::{
-    AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, Record, SummaryRecord,
-    TimelineRecord,
+    AttemptRecord, CallRecord, EventRecord, LinkRecord, LookupRecord, NodeRecord, PART_NAMES, Record,
+    SummaryRecord, TimelineRecord,
 };
 pub use stop::{Stopped, StoppingRule};
 pub use summary::{Fault, MedianInterval, Overall, RepetitionSummary, Statistic, Summary, median_interval};

@@ -387,7 +387,26 @@ record! {
     }
 }
 
+/// The names of the parts of a latency, in the order of [`CallRecord::latency_parts`].
+pub const PART_NAMES: [&str; 9] =
+    ["lag", "lookup", "dispatch", "retry", "connect", "network", "queue", "cold", "exec"];
+
 impl<'a> CallRecord<'a> {
+    /// The parts of the latency in microseconds, in the order of their columns; none where it could not be measured.
+    pub fn latency_parts(&self) -> [Option<i64>; PART_NAMES.len()] {
+        [
+            self.lag_us,
+            self.lookup_us,
+            self.dispatch_us,
+            self.retry_us,
+            self.connect_us,
+            self.network_us,
+            self.queue_us,
+            self.cold_us,
+            self.exec_us,
+        ]
+    }
+
     /// The record of a call with these times; what is not given is zero or empty, to be filled by
     /// `CallRecord { attempts: 1, ..CallRecord::new(…) }`.
     pub fn new(

@@ -15,24 +15,14 @@ use edge_faas_core::results::{
     RunWriter, SCHEMA, Source, Summary, terminal_summary,
 };
 use edge_faas_core::scenario::schema::FaultAction;
-use edge_faas_core::scenario::{Loaded, Loader, Scenario};
+use edge_faas_core::scenario::{Loaded, Scenario};
 use edge_faas_sim::cost::{self, Meter};
 use edge_faas_sim::engine::{self, Inputs};
-use edge_faas_sim::folder::{RunFolder, TemporaryScratch};
-use std::io;
+use edge_faas_sim::folder::{Disk, RunFolder, TemporaryScratch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// Files as the operating system has them.
-struct Disk;
-
-impl Loader for Disk {
-    fn load(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-}
 
 /// What is needed to begin.
 struct Prepared {

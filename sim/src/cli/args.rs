@@ -64,7 +64,18 @@ pub(super) struct Run {
     pub(super) scenario: Option<PathBuf>,
     #[command(flatten)]
     pub(super) set: Overrides,
-    /// Where the run's folder goes: DIR/<name>/<seed>-<run>. By default what the scenario says, else `results`.
+    #[command(flatten)]
+    pub(super) making: Making,
+    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
+    #[arg(long)]
+    pub(super) parquet: bool,
+}
+
+/// How a run is made, and where.
+#[derive(Debug, Args)]
+pub(super) struct Making {
+    /// Where the run's folder goes: DIR/<name>/<seed>-<run>. By default what the scenario says, else `results`. A sweep keeps what is done so far
+    /// beside it.
     #[arg(long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
     /// Replaces the folder of an earlier run of the same scenario and seed.
@@ -76,9 +87,6 @@ pub(super) struct Run {
     /// Prints nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
-    /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
-    #[arg(long)]
-    pub(super) parquet: bool,
 }
 
 /// Changes to a scenario from the command line.
@@ -102,18 +110,8 @@ pub(super) struct Sweep {
     pub(super) scenario: PathBuf,
     #[command(flatten)]
     pub(super) set: Overrides,
-    /// Where the run's folder goes, as without `sweep`; what is done so far is kept beside it.
-    #[arg(long, value_name = "DIR")]
-    pub(super) output: Option<PathBuf>,
-    /// Replaces the folder of an earlier run of the same scenario and seed.
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Threads; by default one a core. Any number gives the same files.
-    #[arg(long, value_name = "N")]
-    pub(super) threads: Option<usize>,
-    /// Prints nothing but errors.
-    #[arg(long)]
-    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) making: Making,
     /// Repetitions of each variant until the 95 % interval of a metric's median is this narrow: `--until "latency_p95 ±5%"`,
     /// or of a group, `--until "latency_p95 phase=steady ±5%"`.
     #[arg(long, value_name = "METRIC ±SHARE%", conflicts_with_all = ["repetitions", "shard"])]

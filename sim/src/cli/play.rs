@@ -5,29 +5,19 @@ use super::progress::Progress;
 use super::{Failure, interrupt};
 use crate::cost::{self, Meter};
 use crate::engine::{Engine, Inputs};
-use crate::folder::TemporaryScratch;
+use crate::folder::{Disk, TemporaryScratch};
 use crate::sweep::{Cell, Schedule};
 use edge_faas_core::results::{
     Cost, Folder, Manifest, Program, RepetitionOutput, RepetitionPlan, RepetitionWriter, RunContext,
     RunWriter, SCHEMA, Source, Stopped, StoppingRule, Written, run_id_until,
 };
-use edge_faas_core::scenario::{Loaded, Loader, Scenario};
+use edge_faas_core::scenario::{Loaded, Scenario};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
 
 /// Events between two looks at the progress bar.
 const CHUNK: u64 = 1 << 16;
-
-/// Files as the operating system has them.
-struct Disk;
-
-impl Loader for Disk {
-    fn load(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-}
 
 /// Reads a scenario.
 pub(super) fn load(path: &Path, set: &Overrides) -> Result<Loaded, Failure> {

@@ -28,10 +28,10 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
     let loaded = load(path, &args.set)?;
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded, None)?;
-    let target = identity.target(&loaded, args.output.as_deref());
+    let target = identity.target(&loaded, args.making.output.as_deref());
     target::refuse_parquet(args.parquet)?;
-    target::refuse_existing(&target, args.force)?;
-    check_all(&loaded, &inputs, args.quiet)?;
+    target::refuse_existing(&target, args.making.force)?;
+    check_all(&loaded, &inputs, args.making.quiet)?;
     let meter = Meter::start();
     interrupt::watch()?;
     let folder = target::begin(&target)?;
@@ -40,8 +40,8 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         loaded: &loaded,
         inputs: &inputs,
         identity: &identity,
-        threads: args.threads,
-        quiet: args.quiet,
+        threads: args.making.threads,
+        quiet: args.making.quiet,
     };
     let (folder, written, cost) = player.write(&repetitions, folder)?;
     let cost = Cost {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
     };
     let manifest = manifest(&loaded, &identity, command(path, &args.set), &repetitions, &written, cost);
     target::complete(folder, &manifest, &target, args.parquet)?;
-    if args.quiet {
+    if args.making.quiet {
         return Ok(());
     }
     print(&report(&loaded, &manifest, &written.summaries, &target))

@@ -37,15 +37,15 @@ pub(super) fn sweep(args: &Sweep) -> Result<(), Failure> {
     }
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded, rule)?;
-    let target = identity.target(&loaded, args.output.as_deref());
-    target::refuse_existing(&target, args.force || shard.is_some())?;
-    play::check(&loaded, &inputs, args.quiet)?;
+    let target = identity.target(&loaded, args.making.output.as_deref());
+    target::refuse_existing(&target, args.making.force || shard.is_some())?;
+    play::check(&loaded, &inputs, args.making.quiet)?;
     let player = Player {
         loaded: &loaded,
         inputs: &inputs,
         identity: &identity,
-        threads: args.threads,
-        quiet: args.quiet,
+        threads: args.making.threads,
+        quiet: args.making.quiet,
     };
     interrupt::watch()?;
     let plan = plan(args, &identity, &loaded, shard)?;
@@ -60,7 +60,7 @@ fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Res
     let meter = Meter::start();
     let folder = target::begin(target)?;
     let place = beside(target, ".", ".sweep");
-    if !args.quiet && !place.exists() {
+    if !args.making.quiet && !place.exists() {
         say_others(&place);
     }
     let mut store = Store::begin(place, plan).map_err(refused)?;
@@ -69,7 +69,7 @@ fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Res
         .iter()
         .filter_map(|cell| store.cost(*cell))
         .fold(Cost::default(), |sum, cost| play::add(&sum, cost));
-    say_kept(args.quiet, &before, &store);
+    say_kept(args.making.quiet, &before, &store);
     let schedule = match &player.identity.rule {
         None => Schedule::fixed(Cell::all(&repetitions(player.loaded)).filter(|cell| !store.has(*cell))),
         Some(rule) => {
@@ -108,7 +108,7 @@ fn play_all(args: &Sweep, player: &Player<'_>, plan: Plan, target: &Path) -> Res
     end.write_table(args.table.as_deref())?;
     target::complete(folder, &manifest, target, args.parquet)?;
     store.remove().map_err(Failure::other)?;
-    if args.quiet {
+    if args.making.quiet {
         return Ok(());
     }
     print(&end.report(&schedule.too_wide()))
@@ -132,11 +132,11 @@ fn play_shard(
     let _lock = lock.ok_or_else(|| target::in_use(&folder))?;
     let mut store = Store::begin(folder.clone(), plan).map_err(refused)?;
     let before: Vec<Cell> = store.cells().collect();
-    say_kept(args.quiet, &before, &store);
+    say_kept(args.making.quiet, &before, &store);
     let all = repetitions(player.loaded);
     let part: Vec<Cell> = shard.part(Cell::all(&all)).filter(|cell| !store.has(*cell)).collect();
     fill(player, &Mutex::new(Schedule::fixed(part)), &mut store)?;
-    if args.quiet {
+    if args.making.quiet {
         return Ok(());
     }
     print(&format!(

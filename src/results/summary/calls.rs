@@ -76,18 +76,7 @@ impl CallStats {
         }
         if let (true, Some(latency)) = (ok, call.latency_us) {
             self.latency.record(latency);
-            let parts = [
-                call.lag_us,
-                call.lookup_us,
-                call.dispatch_us,
-                call.retry_us,
-                call.connect_us,
-                call.network_us,
-                call.queue_us,
-                call.cold_us,
-                call.exec_us,
-            ];
-            for (samples, part) in self.parts.iter_mut().zip(parts) {
+            for (samples, part) in self.parts.iter_mut().zip(call.latency_parts()) {
                 if let Some(part) = part {
                     samples.record(part);
                 }

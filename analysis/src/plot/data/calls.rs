@@ -96,7 +96,7 @@ impl CallData {
                 if let Some(latency) = call.latency_us {
                     record(&mut cell.latency, latency);
                 }
-                for (sum, part) in cell.parts.iter_mut().zip(parts(&call)) {
+                for (sum, part) in cell.parts.iter_mut().zip(call.latency_parts()) {
                     *sum += i128::from(part.unwrap_or(0));
                 }
             }
@@ -106,22 +106,4 @@ impl CallData {
         })?;
         Ok(CallData { cells, manycalls })
     }
-}
-
-/// Names of the parts, in the order of the columns.
-pub(crate) const PART_NAMES: [&str; 9] =
-    ["lag", "lookup", "dispatch", "retry", "connect", "network", "queue", "cold", "exec"];
-
-fn parts(call: &CallRecord<'_>) -> [Option<i64>; 9] {
-    [
-        call.lag_us,
-        call.lookup_us,
-        call.dispatch_us,
-        call.retry_us,
-        call.connect_us,
-        call.network_us,
-        call.queue_us,
-        call.cold_us,
-        call.exec_us,
-    ]
 }

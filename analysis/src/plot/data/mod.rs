@@ -9,7 +9,7 @@ mod nodes;
 mod sweep;
 mod timeline;
 
-pub(crate) use calls::{CallCell, CallData, CallKey, PART_NAMES, cumulative};
+pub(crate) use calls::{CallCell, CallData, CallKey, cumulative};
 pub(crate) use faults::{FaultPeriod, faults};
 pub(crate) use lookups::{LookupCell, LookupData};
 pub(crate) use manycalls::{Bar, Gantt};

@@ -1,10 +1,10 @@
 //! Where the time of a call goes.
 
 use super::{Drawn, Group, groups, legend_title};
-use crate::plot::data::{CallCell, CallData, PART_NAMES};
+use crate::plot::data::{CallCell, CallData};
 use crate::plot::draw::{Axis, Chart, Key, Mark, PARTS, Panel, Scale, Tick, TimeUnit};
 use crate::plot::selection::Selection;
-use edge_faas_core::results::text;
+use edge_faas_core::results::{PART_NAMES, text};
 
 /// Means of the nine parts of `ok` calls as stacked bars.
 pub(in crate::plot) fn parts(calls: &CallData, selection: &Selection, double: bool) -> Drawn {
