@@ -80,6 +80,8 @@ async fn a_function_that_was_removed_is_not_found_there_and_forgotten() {
     provided(&members[0].node, "echo", 1).await;
     assert!(members[0].node.call(request("echo", "")).await.is_ok());
     members[1].runtime.unhost("echo");
+    let heard = || members[1].node.info().hosted.is_empty();
+    until("the node hears of it from its runtime", Duration::from_secs(5), heard).await;
     // The cache of the entry still names it; the provider says that it does not host it any more.
     let (outcome, _) = outcome(members[0].node.call(request("echo", "")).await);
     assert_eq!(outcome, CallOutcome::NotFound);
