@@ -259,21 +259,26 @@ impl Story<'_> {
             response_bytes: call.end.response_bytes.filter(|_| answered),
             status: status.filter(|_| answered),
             error: error.filter(|_| !answered).map(Name::Text),
-            ..CallRecord::new(
-                call.number,
-                self.phase(call.phase),
-                Name::Text(self.plan.function(call.function)),
-                node_name(call.entry),
-                Name::Text(call.policy),
-                outcome,
-                &times.parts(outcome),
-            )
+            ..self.record(call, outcome, &times)
         };
         writer.call(&row)?;
         for attempt in &told.attempts {
             self.attempt(writer, call, attempt, &time, ran)?;
         }
         Ok(())
+    }
+
+    /// What every call's row says, however the call went.
+    fn record<'a>(&'a self, call: &'a Played, outcome: Outcome, times: &CallTimes) -> CallRecord<'a> {
+        CallRecord::new(
+            call.number,
+            self.phase(call.phase),
+            Name::Text(self.plan.function(call.function)),
+            node_name(call.entry),
+            Name::Text(call.policy),
+            outcome,
+            &times.parts(outcome),
+        )
     }
 
     /// A call past all routing.
@@ -304,15 +309,7 @@ impl Story<'_> {
             request_bytes: call.request_bytes,
             response_bytes: call.end.response_bytes,
             status: call.end.status,
-            ..CallRecord::new(
-                call.number,
-                self.phase(call.phase),
-                Name::Text(self.plan.function(call.function)),
-                node_name(call.entry),
-                Name::Text(call.policy),
-                outcome,
-                &times.parts(outcome),
-            )
+            ..self.record(call, outcome, &times)
         })?;
         writer.attempt(&AttemptRecord {
             phase: self.phase(call.phase),

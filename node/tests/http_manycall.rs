@@ -15,11 +15,8 @@ use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-const NDJSON: &str = "application/x-ndjson";
-
 async fn streamed(http: &Http, name: &str, body: impl Into<Body>) -> Response {
-    let path = format!("/api/v1/functions/{name}/executions/manycall");
-    http.post(&path).header("content-type", NDJSON).body(body).send().await.unwrap()
+    http.streamed(name).body(body).send().await.unwrap()
 }
 
 /// The results, and the last word if there is one.

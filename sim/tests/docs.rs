@@ -6,7 +6,8 @@
 
 use clap::Command;
 use edge_faas_core::results::{LATENCY_LOG, MANIFEST, Manifest, Table, run_id};
-use edge_faas_core::scenario::{Loader, Scenario};
+use edge_faas_core::scenario::Scenario;
+use edge_faas_sim::folder::Disk;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -174,14 +175,6 @@ fn links_inside_of_the_project_lead_somewhere() {
                 assert!(root().join(folder).join(path).exists(), "{page}: there is no {target}");
             }
         }
-    }
-}
-
-struct Disk;
-
-impl Loader for Disk {
-    fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        std::fs::read(path)
     }
 }
 

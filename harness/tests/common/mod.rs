@@ -6,9 +6,10 @@ use assert_cmd::cargo::cargo_bin;
 use edge_faas_core::results::{
     MemoryFolder, MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
 };
-use edge_faas_core::scenario::{Loader, Scenario};
+use edge_faas_core::scenario::Scenario;
 
 use edge_faas_sim::engine::{Engine, Inputs};
+use edge_faas_sim::folder::Disk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -106,14 +107,6 @@ pub fn columns(rows: &[Row], phase: &str, columns: &[&str]) -> Vec<Vec<String>> 
     let mut found: Vec<Vec<String>> = rows.iter().filter(|row| row["phase"] == phase).map(of).collect();
     found.sort();
     found
-}
-
-struct Disk;
-
-impl Loader for Disk {
-    fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
 }
 
 /// The simulator's `calls.csv` of repetition 0 of a scenario without a sweep.

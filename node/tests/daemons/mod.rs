@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// What a streamed manycall is, both ways.
+pub const NDJSON: &str = "application/x-ndjson";
+
 /// For what has to happen, but nobody knows when on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -128,13 +131,15 @@ impl Http {
         assert_eq!(self.send(Method::POST, "/system/functions", deployment).await, 202);
     }
 
+    /// A streamed manycall, whose body is its items.
+    pub fn streamed(&self, name: &str) -> RequestBuilder {
+        let path = format!("/api/v1/functions/{name}/executions/manycall");
+        self.post(&path).header("content-type", NDJSON)
+    }
+
     /// A streamed manycall of lines, its results in the order in which they came.
     pub async fn map(&self, name: &str, lines: String, idempotent: bool) -> Vec<ItemResult> {
-        let path = format!("/api/v1/functions/{name}/executions/manycall");
-        let request = self
-            .post(&path)
-            .header("content-type", "application/x-ndjson")
-            .header("x-edge-faas-idempotent", idempotent.to_string());
+        let request = self.streamed(name).header("x-edge-faas-idempotent", idempotent.to_string());
         let answer = request.body(lines).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let text = answer.text().await.unwrap();
