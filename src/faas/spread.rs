@@ -28,6 +28,10 @@ const MAX_UNSENT: u64 = 256;
 /// who is a millisecond nearer.
 const UNMEASURED: Duration = Duration::from_secs(1);
 
+/// What part of a run it costs to find no free slot, at least: more than the error of measured durations, so that of
+/// equal providers none gets an item that has to wait while another has room; little beside true differences of speed.
+const NO_SLOT: i64 = 8;
+
 /// How many items may be in flight at a provider: its slots, and as many more as are worked off there during one
 /// round trip, but no more than `most` and none that it would refuse. One before it has said how full it is.
 fn window(provider: &Provider, rtt: Option<Duration>, most: u32) -> u32 {
@@ -224,13 +228,17 @@ impl Router {
     /// When an item sent there now would be answered, as far as is known.
     ///
     /// Each that is in flight there counts as its part of a run: beyond the slots that is how long this one waits, and
-    /// within them it is how much slower it may run, since slots share a machine. So equal providers fill alike.
+    /// within them it is how much slower it may run, since slots share a machine. So equal providers fill alike, and a
+    /// full one comes after one that has a slot left ([`NO_SLOT`]).
     /// Where no run has ended yet it is taken to be as long as those elsewhere, `typical`.
     fn expected(&self, provider: &Provider, typical: Duration) -> Duration {
         let service = provider.service().unwrap_or(typical);
         let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
-        let shared = service.as_nanos().saturating_mul(i64::from(provider.in_flight)) / slots;
-        Duration::from_nanos(self.unhindered(provider, service).as_nanos().saturating_add(shared))
+        let in_flight = i64::from(provider.in_flight);
+        let shared = service.as_nanos().saturating_mul(in_flight) / slots;
+        let waits = if in_flight < slots { 0 } else { service.as_nanos() / NO_SLOT };
+        let nanos = self.unhindered(provider, service).as_nanos();
+        Duration::from_nanos(nanos.saturating_add(shared).saturating_add(waits))
     }
 
     /// The free provider that would be quickest for an item (not `but` another).
