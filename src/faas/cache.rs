@@ -62,6 +62,11 @@ impl Provider {
         self.capacity.map_or(UNKNOWN, |capacity| capacity.slots.saturating_add(capacity.queue_limit))
     }
 
+    /// Calls it runs at once, at least one; one, before it has said.
+    pub(super) fn slots(&self) -> u32 {
+        self.capacity.map_or(1, |capacity| capacity.slots).max(1)
+    }
+
     /// It said how full it is. With none left it closes for `pause`, else it opens at once.
     pub(super) fn report(&mut self, now: Time, capacity: Capacity, pause: Duration) {
         self.capacity = Some(capacity);
@@ -134,7 +139,7 @@ impl Provider {
             return u64::from(self.unseen);
         };
         let occupied = u64::from(occupied(&capacity)) + u64::from(self.unseen);
-        occupied * 1_000 / u64::from(capacity.slots.max(1))
+        occupied * 1_000 / u64::from(self.slots())
     }
 }
 

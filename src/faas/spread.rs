@@ -35,10 +35,10 @@ const NO_SLOT: i64 = 8;
 /// How many items may be in flight at a provider: its slots, and as many more as are worked off there during one
 /// round trip, but no more than `most` and none that it would refuse. One before it has said how full it is.
 fn window(provider: &Provider, rtt: Option<Duration>, most: u32) -> u32 {
-    let Some(capacity) = provider.capacity else {
+    if provider.capacity.is_none() {
         return 1;
-    };
-    let slots = capacity.slots.max(1);
+    }
+    let slots = provider.slots();
     let hidden = match (rtt, provider.service()) {
         (Some(rtt), Some(service)) if !rtt.is_zero() => {
             let rtt = u128::from(rtt.as_nanos().unsigned_abs()) * u128::from(slots);
@@ -233,7 +233,7 @@ impl Router {
     /// Where no run has ended yet it is taken to be as long as those elsewhere, `typical`.
     fn expected(&self, provider: &Provider, typical: Duration) -> Duration {
         let service = provider.service().unwrap_or(typical);
-        let slots = i64::from(provider.capacity.map_or(1, |capacity| capacity.slots).max(1));
+        let slots = i64::from(provider.slots());
         let in_flight = i64::from(provider.in_flight);
         let shared = service.as_nanos().saturating_mul(in_flight) / slots;
         let waits = if in_flight < slots { 0 } else { service.as_nanos() / NO_SLOT };

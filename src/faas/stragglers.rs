@@ -20,20 +20,19 @@ impl Router {
         let Some((quick, free, quick_time)) = self.free_slot(env, map, entry) else {
             return;
         };
-        let slots = |provider: &Provider| provider.capacity.map_or(1, |capacity| capacity.slots).max(1);
         // Whoever takes longest to work off what waits there.
         let slow = entry
             .providers
             .iter()
-            .filter(|provider| provider.peer != quick && provider.in_flight > slots(provider))
-            .map(|provider| (Self::works_off(provider, slots(provider)), provider))
+            .filter(|provider| provider.peer != quick && provider.in_flight > provider.slots())
+            .map(|provider| (Self::works_off(provider), provider))
             .max_by_key(|(end, _)| *end);
         let Some((end, slow)) = slow else { return };
         let slow_rtt = self.health.get(slow.health).rtt().unwrap_or(Duration::ZERO);
         if end <= quick_time.as_nanos().saturating_add(slow_rtt.as_nanos()) {
             return;
         }
-        let most = slow.in_flight - slots(slow);
+        let most = slow.in_flight - slow.slots();
         let (slow, patience) = (slow.peer, slow_rtt.saturating_mul(2) + env.probe_interval());
         let mut on_their_way = 0;
         let mut last = VecDeque::new();
@@ -66,7 +65,8 @@ impl Router {
     ///
     /// For how long those that run have run is not known: items that were sent together also end together, and what
     /// waits then waits for a whole run. Fetching one back too early costs two messages, too late a run.
-    fn works_off(provider: &Provider, slots: u32) -> i64 {
+    fn works_off(provider: &Provider) -> i64 {
+        let slots = provider.slots();
         let waiting = provider.in_flight.saturating_sub(slots).max(1);
         let rounds = i64::from((waiting - 1) / slots) + 2;
         provider.service().map_or(i64::MAX, |service| service.as_nanos().saturating_mul(rounds))
