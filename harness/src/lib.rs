@@ -4,10 +4,12 @@
 //! - [`backend`] brings nodes up: as processes, as containers, or all in this process. Only that differs between them;
 //! - [`network`] is the nodes that are up: it makes their links, joins them, deploys the functions, and waits;
 //! - [`player`] plays the schedule of calls that the simulator plays, [`faults`] the timeline of faults;
+//! - [`calibrate`] tells from runs of both what the simulator has to add;
 //! - [`conformance`] says whether a gateway behaves as OpenFaaS' does;
 //! - [`journal`] is what the nodes tell of it, [`rows`] makes the run's rows of both.
 
 pub mod backend;
+pub mod calibrate;
 pub mod cli;
 pub mod clock;
 pub mod conformance;

@@ -22,7 +22,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked.
 const TICK: Duration = Duration::from_millis(20);
-/// A node is a member once it knows so many others, or all of a smaller network.
+/// A node is a member once it knows so many others: fewer in a smaller network, or where a bucket has room for fewer.
 const PEERS_KNOWN: usize = 3;
 
 /// The nodes of a repetition.
@@ -245,7 +245,8 @@ impl Network {
     }
 
     async fn await_member(&self, node: u32) -> Result<(), Failure> {
-        let enough = PEERS_KNOWN.min(self.nodes.len().saturating_sub(1));
+        let bucket = self.plan.scenario.kademlia.k as usize;
+        let enough = PEERS_KNOWN.min(self.nodes.len().saturating_sub(1)).min(bucket);
         loop {
             let peers = self.node(node).peers().await?;
             let known = peers.peers.iter().filter(|peer| peer.routing).count();

@@ -76,7 +76,8 @@ impl Loaded {
 }
 
 impl Scenario {
-    /// Loads the scenario file at `path`, with `overrides` (key and value, as `--set key=value` gives them) on top.
+    /// Loads the scenario file at `path`, with `overrides` (key and value, as `--set key=value` gives them) on top, in their
+    /// order. The key `include` names a file whose keys are put on top.
     ///
     /// Paths inside of a file are relative to it; paths of overrides are given to the loader as they are.
     ///
@@ -94,7 +95,11 @@ impl Scenario {
         for (key, text) in overrides {
             let at = sources.add_override(format!("{key}={text}"));
             if split(key).first().is_some_and(|first| first == "include") {
-                return Err(sources.error(at, "include cannot be set; set the keys themselves"));
+                // On top of the file, and below what is set after it.
+                let (included, _) =
+                    read_file(text, Some(at), &mut vec![path.to_owned()], &mut sources, &mut files)?;
+                merge(&mut root, included);
+                continue;
             }
             let value = Value::of_override(text, at, &sources)?;
             set(&mut root, key, at, value, &sources)?;

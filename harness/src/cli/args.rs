@@ -15,6 +15,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Plays a scenario with real nodes and writes a run folder.
     Run(Run),
+    /// Measures what real nodes take on this machine, for the simulator: writes a file that scenarios include.
+    Calibrate(Calibrate),
     /// Takes away what runs left that were killed: containers, networks, images, processes, folders.
     Clean,
     /// Says what this machine can do.
@@ -58,6 +60,29 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) allow_unsupported: bool,
     /// Runs although links are not what the scenario asks for. The manifest says so.
+    #[arg(long)]
+    pub(super) allow_bad_links: bool,
+    /// Prints nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// A calibration.
+#[derive(Debug, Args)]
+pub(super) struct Calibrate {
+    /// What nodes run as: a calibration is of one backend.
+    #[arg(long, value_enum, default_value_t = BackendKind::Docker)]
+    pub(super) backend: BackendKind,
+    /// The program of a node, as for `run`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) node: Option<PathBuf>,
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "calibration.toml")]
+    pub(super) output: PathBuf,
+    /// Replaces the file.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Measures although links are not what the scenario asks for: the file says so.
     #[arg(long)]
     pub(super) allow_bad_links: bool,
     /// Prints nothing but errors.

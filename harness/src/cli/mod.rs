@@ -1,6 +1,7 @@
 //! The command line: `harness run SCENARIO` and its companions.
 
 mod args;
+mod calibrate;
 mod conformance;
 mod doctor;
 mod grid;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(run) => run::run(&run).await,
+            Command::Calibrate(args) => calibrate::calibrate(&args).await,
             Command::Clean => clean().await,
             Command::Conformance(args) => conformance::conformance(&args).await,
             Command::Doctor(doctor) => doctor::doctor(&doctor).await,

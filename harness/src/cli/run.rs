@@ -75,7 +75,7 @@ fn prepare(args: &Run) -> Result<Prepared, Failure> {
     Ok(Prepared { loaded, inputs, repetitions, left_out, scenario, run, target })
 }
 
-fn source(backend: BackendKind) -> Source {
+pub(super) fn source(backend: BackendKind) -> Source {
     match backend {
         BackendKind::Docker => Source::Docker,
         BackendKind::Process => Source::Process,
@@ -135,7 +135,7 @@ pub(super) fn node_program(asked: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// What the backends of all repetitions are made from.
-enum Ground {
+pub(super) enum Ground {
     Memory,
     Process(PathBuf),
     /// With the image, and the run's name for its label.
@@ -143,12 +143,16 @@ enum Ground {
 }
 
 impl Ground {
-    async fn new(args: &Run, stop: &CancellationToken) -> Result<Self, Failure> {
-        if args.backend == BackendKind::Memory {
+    pub(super) async fn new(
+        backend: BackendKind,
+        node: Option<&Path>,
+        stop: &CancellationToken,
+    ) -> Result<Self, Failure> {
+        if backend == BackendKind::Memory {
             return Ok(Ground::Memory);
         }
-        let program = node_program(args.node.as_deref())?;
-        if args.backend == BackendKind::Process {
+        let program = node_program(node)?;
+        if backend == BackendKind::Process {
             return Ok(Ground::Process(program));
         }
         let engine = Engine::connect().await?;
@@ -168,7 +172,7 @@ impl Ground {
         }
     }
 
-    async fn backend(&self, plan: &Arc<Plan>) -> Result<Arc<dyn Backend>, Failure> {
+    pub(super) async fn backend(&self, plan: &Arc<Plan>) -> Result<Arc<dyn Backend>, Failure> {
         Ok(match self {
             Ground::Memory => Arc::new(Memory::new()?),
             Ground::Process(program) => Arc::new(Process::new(program)?),
@@ -179,7 +183,7 @@ impl Ground {
     }
 
     /// Takes away what is left, however the run ended.
-    async fn clear(&self) -> Result<(), Failure> {
+    pub(super) async fn clear(&self) -> Result<(), Failure> {
         match self {
             Ground::Docker(engine, _, run) => engine.clean(Some(run)).await.map(drop),
             Ground::Memory | Ground::Process(_) => Ok(()),
@@ -191,7 +195,7 @@ impl Ground {
 pub(super) async fn run(args: &Run) -> Result<(), Failure> {
     let prepared = prepare(args)?;
     let stop = stopping()?;
-    let ground = Ground::new(args, &stop).await?;
+    let ground = Ground::new(args.backend, args.node.as_deref(), &stop).await?;
     let result = play(args, prepared, &ground, &stop).await;
     let cleared = ground.clear().await;
     let text = result?;
@@ -290,7 +294,7 @@ async fn play(
 }
 
 /// Cancelled when the user, or the system, ends the program.
-fn stopping() -> Result<CancellationToken, Failure> {
+pub(super) fn stopping() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut signals = signal(kind).map_err(|error| Failure::Other(format!("signals: {error}")))?;

@@ -4,6 +4,7 @@
 //! other, but neither its entry nor its provider has a node in it. What a central gateway carries between an entry
 //! and itself (`relay`) takes that way too: there the gateway stands in the provider's place.
 
+use super::calibration::Way;
 use super::relay::Relay;
 use super::traffic::Link;
 use super::{Engine, Event};
@@ -85,6 +86,8 @@ pub(crate) struct Flight {
     pub(super) sent: Time,
     /// How long it waited for a handshake, its own or one that was under way.
     pub(crate) connect: Duration,
+    /// What it takes on each way besides links.
+    passage: Duration,
     /// Where the provider's answer to the entry stands.
     failure: Option<(AttemptFailure, Started)>,
     capacity: Option<Capacity>,
@@ -105,6 +108,11 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) fn id(&self, slot: usize) -> FlightId {
         FlightId { slot: slot as u32, stamp: self.stamp }
+    }
+
+    /// What `step` takes besides links: the call's way and the answer's, not that of a word between.
+    fn passage(&self, step: Step) -> Duration {
+        if matches!(step, Step::Arrived | Step::Answered) { self.passage } else { Duration::ZERO }
     }
 }
 
@@ -128,13 +136,20 @@ impl Engine<'_> {
         self.totals.attempts += 1;
         let id = self.insert_flight((entry, provider), attempt, call, function, direct, None);
         self.workload.flight_started(call, entry, attempt, id);
+        let way = match (direct, entry == provider) {
+            (true, _) => Way::Direct,
+            (false, true) => Way::Local,
+            (false, false) => Way::Routed,
+        };
+        let passage = self.passage_time(self.workload.key(call), self.workload.attempts(call), way);
+        self.flights[id.slot as usize].passage = passage;
         let number = self.population.number(provider);
         self.trace(entry, || format!("call {call} goes to node-{number}"));
         if !self.nodes[provider as usize].is_up() {
             self.rows.writer.sent_to_dead(self.now);
         }
         if entry == provider {
-            self.queue.push(self.now, Event::Flight(id, Step::Arrived));
+            self.queue.push(self.now + passage, Event::Flight(id, Step::Arrived));
             return;
         }
         if !direct {
@@ -168,6 +183,7 @@ impl Engine<'_> {
             start: self.now,
             sent: self.now,
             connect: Duration::ZERO,
+            passage: Duration::ZERO,
             failure: None,
             capacity: None,
             status: 0,
@@ -465,10 +481,12 @@ impl Engine<'_> {
         }
         match self.message_delay(from, to, bytes) {
             Some(delay) => {
+                let mut passage = Duration::ZERO;
                 if let Some(flight) = self.flight_mut(id) {
                     flight.sent = at;
+                    passage = flight.passage(step);
                 }
-                self.queue.push(at + delay, Event::Flight(id, step));
+                self.queue.push(at + delay + passage, Event::Flight(id, step));
             }
             None if step == Step::Accepted => {}
             None => {
@@ -515,11 +533,13 @@ impl Engine<'_> {
         }
         let delay = self.message_delay(from, to, 0);
         let at = self.now;
+        let mut passage = Duration::ZERO;
         if let Some(flight) = self.flight_mut(id) {
             flight.sent = at;
+            passage = flight.passage(step);
         }
         match delay {
-            Some(delay) => self.queue.push(at + delay, Event::Flight(id, step)),
+            Some(delay) => self.queue.push(at + delay + passage, Event::Flight(id, step)),
             None => self.undelivered(id, step),
         }
     }
@@ -530,11 +550,11 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let call = flight.call;
         let number = self.population.number(provider);
-        let attempts = self.workload.call(call).map_or(0, |state| state.attempts);
+        let attempts = self.workload.attempts(call);
         let job = Job {
             id: id.to_bits(),
             function: function.0,
-            work: self.work(call, function),
+            work: self.work(call, attempts, function),
             cold: self.cold_start(call, attempts, function),
         };
         let now = self.now;
@@ -620,7 +640,8 @@ impl Engine<'_> {
         flight.capacity = capacity.or(flight.capacity);
         if entry == provider {
             flight.sent = now;
-            self.queue.push(self.now, Event::Flight(id, Step::Answered));
+            let passage = flight.passage;
+            self.queue.push(now + passage, Event::Flight(id, Step::Answered));
             return;
         }
         if !direct {

@@ -8,9 +8,11 @@
 //!   `workload`: the schedule of calls;
 //! - `start`: joining, or a network that has settled (`settled`: its tables and records); `lifecycle` and `churn`: nodes that go and come back;
 //!   `fault`: the fault timeline; `misbehave`: nodes that break the protocol;
+//! - `calibration`: what real nodes take besides;
 //! - `truth`: what only a simulator knows; `record`: rows.
 
 mod build;
+mod calibration;
 mod churn;
 mod connections;
 mod fault;
@@ -54,7 +56,7 @@ use std::io;
 pub(crate) use traffic::Link;
 use workload::Workload;
 
-/// What the simulator draws; the schedule has 256 to 287, the network 512 to 527.
+/// What the simulator draws; the schedule has 256 to 287, the network 512 to 527, `calibration` 1038 to 1042.
 pub(crate) mod purpose {
     use edge_faas_core::draws::Purpose;
 
@@ -105,6 +107,8 @@ pub(crate) enum Event {
     Arrival,
     /// The next call of a closed-loop client is due.
     Client(u32),
+    /// A call has come to its entry.
+    Entered(u32),
     /// A machine (by number) joins for the first time.
     Join(u32),
     /// A machine's session or gap ends.
@@ -272,6 +276,7 @@ impl<'s> Engine<'s> {
             Event::Transfer => self.transfer_due(),
             Event::Arrival => self.arrival_due(),
             Event::Client(client) => self.client_due(client),
+            Event::Entered(call) => self.call_entered(call),
             Event::Join(number) => self.join(number),
             Event::Churn(number) => self.churn_due(number),
             Event::Fault(fault) => self.fault_begins(fault),

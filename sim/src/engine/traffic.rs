@@ -107,7 +107,8 @@ impl Engine<'_> {
         };
         match self.nodes[to as usize].status {
             Status::Up => {
-                let ready = depart + round_trip * i64::from(self.limits.handshake_round_trips);
+                let trips = round_trip * i64::from(self.limits.handshake_round_trips);
+                let ready = depart + trips + self.handshake_time();
                 self.nodes[from as usize].connections.open(to, ready, clock);
                 self.count_bytes(from, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
                 self.count_bytes(to, TrafficClass::Upkeep, HANDSHAKE_BYTES, false);
@@ -181,7 +182,7 @@ impl Engine<'_> {
         delay: Duration,
     ) {
         let bytes = self.response_bytes(&response);
-        let depart = self.depart(from) + delay;
+        let depart = self.depart(from) + self.request_time(from) + delay;
         // The connection is open: the requester waits, and its request has just kept it so.
         let (exchange, body) = (Exchange(reply), Body::Response(response));
         self.post(depart, Parcel { from, to, sent: depart, bytes, exchange, class, dialled, body });

@@ -12,7 +12,9 @@ use edge_faas_core::io::{
 };
 use edge_faas_core::key::FunctionHandle;
 use edge_faas_core::results::Outcome;
-use edge_faas_core::scenario::schedule::{self, CallKey, CallKind, Numbers, Schedule, ScheduledCall};
+use edge_faas_core::scenario::schedule::{
+    self, CallKey, CallKind, CallNumber, Numbers, Schedule, ScheduledCall,
+};
 use edge_faas_core::scenario::schema;
 use edge_faas_core::time::{Duration, Time};
 use rustc_hash::FxHashMap;
@@ -122,6 +124,8 @@ pub(crate) struct Workload<'s> {
     numbers: Numbers,
     /// Clients' next calls.
     clients: slab::Slab<ScheduledCall>,
+    /// Calls on their way to their entries.
+    entering: slab::Slab<(ScheduledCall, CallNumber)>,
     attempts: FxHashMap<(u32, u64), FlightId>,
     next_direct: u64,
     /// Calls that have ended and whose last attempt has, in the present event.
@@ -136,6 +140,7 @@ impl<'s> Workload<'s> {
             maps: FxHashMap::default(),
             numbers: Numbers::default(),
             clients: slab::Slab::new(),
+            entering: slab::Slab::new(),
             attempts: FxHashMap::default(),
             next_direct: 0,
             settled: Vec::new(),
@@ -148,7 +153,11 @@ impl<'s> Workload<'s> {
 
     /// Everything that was due has ended.
     pub(crate) fn is_done(&self) -> bool {
-        self.calls.is_empty() && self.maps.is_empty() && self.clients.is_empty() && self.next_at().is_none()
+        self.calls.is_empty()
+            && self.maps.is_empty()
+            && self.clients.is_empty()
+            && self.entering.is_empty()
+            && self.next_at().is_none()
     }
 
     pub(crate) fn request_bytes(&self, call: u64) -> u64 {
@@ -180,6 +189,11 @@ impl<'s> Workload<'s> {
         if let Some(state) = self.calls.get_mut(&call) {
             state.messages += 1;
         }
+    }
+
+    /// How many attempts a call has had.
+    pub(super) fn attempts(&self, call: u64) -> u32 {
+        self.calls.get(&call).map_or(0, |state| state.attempts)
     }
 
     /// The function's code ran for this call.
@@ -252,6 +266,26 @@ impl Engine<'_> {
         if call.cold && self.nodes[node as usize].is_up() {
             self.make_cold(node);
         }
+        let way = match call.kind {
+            CallKind::Anycall { policy: AnycallPolicy::Direct } => Duration::ZERO,
+            _ => self.entry_time(call.key),
+        };
+        if way > Duration::ZERO && self.nodes[node as usize].is_up() {
+            let entering = self.workload.entering.insert((call, number)) as u32;
+            self.queue.push(self.now + way, Event::Entered(entering));
+            return;
+        }
+        self.enter(call, number);
+    }
+
+    /// A call has come to its entry.
+    pub(crate) fn call_entered(&mut self, entering: u32) {
+        let (call, number) = self.workload.entering.remove(entering as usize);
+        self.enter(call, number);
+    }
+
+    fn enter(&mut self, call: ScheduledCall, number: CallNumber) {
+        let node = self.population.handle(call.entry);
         match call.kind {
             CallKind::Anycall { policy } => self.begin_call(call, number.call, node, policy),
             CallKind::Manycall { policy, items } => {
@@ -612,9 +646,10 @@ impl Engine<'_> {
     }
 
     /// What the provider's machine has to do for a call.
-    pub(crate) fn work(&self, call: u64, function: FunctionHandle) -> executor::Work {
-        let time = self.workload.service_time(call);
-        match self.hosts.work(function) {
+    pub(crate) fn work(&self, call: u64, attempts: u32, function: FunctionHandle) -> executor::Work {
+        let work = self.hosts.work(function);
+        let time = self.workload.service_time(call) + self.overrun(self.workload.key(call), attempts, work);
+        match work {
             schema::Work::Cpu => executor::Work::Cpu(time),
             schema::Work::Sleep => executor::Work::Sleep(time),
         }

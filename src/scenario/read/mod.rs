@@ -1,5 +1,6 @@
 //! From tables to a [`Scenario`]: each section's keys beside the function that reads and checks it.
 
+mod calibration;
 mod churn;
 mod class;
 pub(super) mod discovery;
@@ -71,6 +72,12 @@ pub(super) static SCENARIO: Section = Section {
         optional("sweep", Kind::Table(&SWEEP), "one variant", "A grid over any key."),
         optional("output", Kind::Table(&output::OUTPUT), "", "Which result files are written."),
         optional("harness", Kind::Table(&output::HARNESS), "", "What only real nodes need."),
+        optional(
+            "calibration",
+            Kind::Table(&calibration::CALIBRATION),
+            "",
+            "What real nodes take for what costs nothing in the simulator.",
+        ),
     ],
     choices: &[],
 };
@@ -136,6 +143,7 @@ pub(super) fn scenario(
         kademlia,
         faas: faas::faas(&section("faas", &faas::FAAS)?)?,
         output: output::output(&section("output", &output::OUTPUT)?)?,
+        calibration: calibration::calibration(&section("calibration", &calibration::CALIBRATION)?)?,
         harness: output::harness(&section("harness", &output::HARNESS)?)?,
         network,
         node_classes: classes,

@@ -3,6 +3,7 @@
 //! Durations are [`Duration`](crate::time::Duration), instants are relative to time 0 (the start of the first phase), shares and
 //! probabilities are 0 to 1, sizes are bytes, bandwidths bits per second, rates events per second.
 
+mod calibration;
 mod churn;
 mod distribution;
 mod faas;
@@ -18,6 +19,7 @@ mod serde_time;
 
 pub use crate::draws::Distribution;
 pub use crate::faas::{AnycallPolicy, ManycallPolicy};
+pub use calibration::Calibration;
 pub use churn::{Churn, Sessions};
 pub use faas::Faas;
 pub use fault::{Fault, FaultAction, Misbehaviour, Partition};
@@ -60,6 +62,9 @@ pub struct Scenario {
     pub phases: Vec<Phase>,
     /// The faults, by time (those of the same instant in the order of the file).
     pub faults: Vec<Fault>,
+    /// What real nodes take for what costs nothing in the simulator.
+    #[serde(default, skip_serializing_if = "Calibration::is_empty")]
+    pub calibration: Calibration,
     /// What only real nodes need.
     pub harness: Harness,
     /// Which result files are written.

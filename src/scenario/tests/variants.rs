@@ -29,12 +29,35 @@ fn overrides_win_and_are_named_in_errors() {
         ("name.x", "5", "name is a text"),
         ("", "5", "is no key"),
         ("a..b", "5", "is no key"),
-        ("include", "[]", "cannot be set"),
+        ("include", "none.toml", "cannot read none.toml"),
         ("faas.cache_ttl", "5", "has no unit"),
     ] {
         let error = set(key, value).expect_err(key).to_string();
         assert!(error.contains(part), "`{part}` is missing in: {error}");
     }
+}
+
+#[test]
+fn a_file_that_is_included_by_an_override_goes_on_top_of_the_scenario() {
+    let files = memory(&[
+        ("dir/a.toml", &least("")),
+        ("measured/b.toml", "include = [\"c.toml\"]\nnetwork = { nodes = 7 }"),
+        ("measured/c.toml", "[network]\nnodes = 8\n[calibration]\nentry = \"1ms\""),
+    ]);
+    let load = |overrides: &[(&str, &str)]| {
+        let overrides: Vec<(String, String)> =
+            overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let loaded = Scenario::load("dir/a.toml", &files, &overrides).expect("a scenario");
+        (loaded.variants[0].scenario.clone(), loaded.inputs.len())
+    };
+    let (scenario, inputs) = load(&[("include", "measured/b.toml")]);
+    assert_eq!((scenario.network.nodes, inputs), (7, 3));
+    assert_eq!(scenario.calibration.entry, Some(Distribution::Constant(0.001)));
+    // The later of two wins.
+    assert_eq!(load(&[("include", "measured/b.toml"), ("network.nodes", "9")]).0.network.nodes, 9);
+    assert_eq!(load(&[("network.nodes", "9"), ("include", "measured/b.toml")]).0.network.nodes, 7);
+    // A scenario that says nothing of it is the same as before there was a calibration.
+    assert!(!load(&[]).0.to_json().expect("json").contains("calibration"));
 }
 
 #[test]

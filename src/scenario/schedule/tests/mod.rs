@@ -165,6 +165,7 @@ pub(super) fn scenario() -> Scenario {
         functions: vec![function("resize", 10)],
         phases: Vec::new(),
         faults: Vec::new(),
+        calibration: Calibration::default(),
         harness: Harness::default(),
         output: Output {
             calls: true,
