@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{Place, SMALL, check_small, succeeded};
+use assert_cmd::cargo::cargo_bin;
+use common::{Place, SMALL, check_small, complaint, simulated, succeeded};
+use std::process::Command;
 
 #[test]
 fn the_rows_are_the_simulators_but_for_what_time_decides() {
@@ -70,4 +72,32 @@ fn a_call_takes_the_path_that_its_policy_says() {
     assert!((20..=40).contains(&executions), "{executions}");
     let asked = of("race").iter().filter(|call| call["attempts"] == "2").count();
     assert!(asked >= 18, "both are asked, also after losing: {asked} of 20 times");
+}
+
+#[test]
+fn a_calibration_is_a_file_that_scenarios_include() {
+    let place = Place::new();
+    let target = place.path().join("measured/calibration.toml");
+    let calibrate = || {
+        let mut command = Command::new(cargo_bin("harness"));
+        command.args(["calibrate", "--backend", "memory", "--allow-bad-links", "--output"]).arg(&target);
+        command.env("TMPDIR", place.path()).output().unwrap()
+    };
+    let output = calibrate();
+    succeeded(&output);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("round trips"));
+    assert_eq!(place.left(), Vec::<std::path::PathBuf>::new());
+    let text = SMALL.replace("seed = 7", "seed = 7\ninclude = [\"measured/calibration.toml\"]");
+    let (plain, measured) = (place.file("plain.toml", SMALL), place.file("measured.toml", &text));
+    let mean = |scenario: &std::path::Path| {
+        let calls = simulated(scenario);
+        let of = |call: &common::Row| call["latency_us"].parse::<f64>().unwrap();
+        calls.iter().map(of).sum::<f64>() / calls.len() as f64
+    };
+    // At least what a request takes over HTTP.
+    assert!(mean(&measured) > mean(&plain) + 100.0, "{} {}", mean(&measured), mean(&plain));
+    // What is there is not replaced by accident, and refused before anything is played.
+    let output = calibrate();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaint(&output).contains("--force"), "{}", complaint(&output));
 }

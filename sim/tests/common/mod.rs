@@ -105,6 +105,7 @@ pub struct Call {
 }
 
 /// Places of [`Call::parts`].
+pub const LAG: usize = 0;
 pub const CONNECT: usize = 4;
 pub const NETWORK: usize = 5;
 pub const QUEUE: usize = 6;
