@@ -34,12 +34,9 @@ pub fn complaints(scenario: &Scenario) -> Vec<Complaint> {
         "network.transport = \"quic\"",
         "the node shapes TCP and memory connections only",
     );
-    let handshake = match network.transport {
-        Transport::Tcp => 4,
-        Transport::Quic => 1,
-    };
     refuse(
-        network.handshake_round_trips != handshake && scenario.calibration.is_empty(),
+        network.handshake_round_trips != network.transport.handshake_round_trips()
+            && scenario.calibration.is_empty(),
         "network.handshake_round_trips",
         "a real handshake takes what it takes (`harness calibrate` measures it)",
     );

@@ -131,7 +131,9 @@ fn every_kind_finds_providers_and_the_parts_of_each_call_sum() {
     for kind in KINDS {
         for start in ["converged", "join"] {
             let run = run(&text(kind, 40, CALLS).replace("\"converged\"", &format!("\"{start}\"")));
-            assert_eq!(run.ok(), 1.0, "{kind} {start}: {:?}", run.outcomes());
+            // A rumour reaches nearly all.
+            let least = if kind.contains("full") { 0.97 } else { 1.0 };
+            assert!(run.ok() >= least, "{kind} {start}: {:?}", run.outcomes());
             for row in run.rows("calls.csv") {
                 let number = |column: &str| row[column].parse::<i64>().unwrap_or(0);
                 let parts = ["lag_us", "lookup_us", "dispatch_us", "retry_us", "connect_us", "network_us"];

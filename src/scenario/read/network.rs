@@ -90,7 +90,7 @@ pub(in crate::scenario) static NETWORK: Section = Section {
         optional(
             "handshake_round_trips",
             Kind::Integer(0, 100),
-            "4 for tcp, 1 for quic",
+            "2 for tcp, 1 for quic",
             "Round trips before a new connection carries its first message.",
         ),
         default("idle_timeout", POSITIVE_DURATION, "10s", "A connection without traffic closes after this."),
@@ -137,8 +137,7 @@ pub(super) fn network(reader: &Reader<'_>, files: &mut Files<'_>) -> Result<Netw
     };
     let handshake_round_trips = match reader.optional_integer("handshake_round_trips")? {
         Some(round_trips) => round_trips as u32,
-        None if transport == Transport::Tcp => 4,
-        None => 1,
+        None => transport.handshake_round_trips(),
     };
     Ok(Network {
         nodes,
