@@ -7,6 +7,7 @@ pub mod engine;
 pub mod executor;
 pub mod folder;
 pub mod network;
+pub mod overrides;
 #[cfg(feature = "parquet")]
 mod parquet;
 pub mod queue;

@@ -1,6 +1,7 @@
 //! What can be asked of `harness`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use edge_faas_sim::overrides::Overrides;
 use std::path::PathBuf;
 
 /// Plays scenarios of decentralized edge FaaS with real nodes, and writes what the simulator writes.
@@ -37,19 +38,8 @@ pub(super) struct Run {
     /// linked statically.
     #[arg(long, value_name = "FILE")]
     pub(super) node: Option<PathBuf>,
-    /// Sets any key of the scenario: `--set network.nodes=5`. A factor of the sweep that is set has this one level.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub(super) set: Vec<(String, String)>,
-    /// Runs only these levels of a factor of the sweep: `--only path=local,nearest-warm`. Counts more than what the
-    /// scenario says under `[harness]`.
-    #[arg(long, value_name = "FACTOR=LEVEL,…", value_parser = key_value)]
-    pub(super) only: Vec<(String, String)>,
-    /// The seed of all draws; the same as `--set seed=N`.
-    #[arg(long, value_name = "N")]
-    pub(super) seed: Option<u64>,
-    /// How many repetitions; counts more than what the scenario says.
-    #[arg(long, value_name = "N")]
-    pub(super) repetitions: Option<u32>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
     /// Where the run's folder goes: DIR/<name>/<seed>-<run>-<backend>. By default what the scenario says, else `results`.
     #[arg(long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
@@ -124,20 +114,4 @@ pub(super) enum BackendKind {
     Process,
     /// All in one process, over a transport in memory.
     Memory,
-}
-
-impl Run {
-    /// All changes to the scenario as keys and values.
-    pub(super) fn overrides(&self) -> Vec<(String, String)> {
-        let mut all = self.set.clone();
-        all.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
-        all
-    }
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(format!("`{text}` is not KEY=VALUE, for instance network.nodes=5")),
-    }
 }

@@ -4,7 +4,6 @@ mod args;
 mod calibrate;
 mod conformance;
 mod doctor;
-mod grid;
 mod progress;
 mod run;
 

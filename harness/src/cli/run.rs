@@ -1,7 +1,6 @@
 //! `harness run SCENARIO`.
 
 use super::args::{BackendKind, Run};
-use super::grid::restrict;
 use super::print;
 use super::progress::Progress;
 use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
@@ -14,11 +13,12 @@ use edge_faas_core::results::{
     self, Cost, Folder, MANIFEST, Manifest, Program, RealNodes, RepetitionPlan, RepetitionWriter, RunContext,
     RunWriter, SCHEMA, Source, Summary, terminal_summary,
 };
+use edge_faas_core::scenario::Loaded;
 use edge_faas_core::scenario::schema::FaultAction;
-use edge_faas_core::scenario::{Loaded, Scenario};
 use edge_faas_sim::cost::{self, Meter};
 use edge_faas_sim::engine::{self, Inputs};
-use edge_faas_sim::folder::{Disk, RunFolder, TemporaryScratch};
+use edge_faas_sim::folder::{RunFolder, TemporaryScratch};
+use edge_faas_sim::overrides::Grid;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,19 +36,7 @@ struct Prepared {
 }
 
 fn prepare(args: &Run) -> Result<Prepared, Failure> {
-    let path = args.scenario.to_str();
-    let path = path.ok_or_else(|| Failure::input("the scenario's path is not valid UTF-8"))?;
-    let loaded = Scenario::load(path, &Disk, &args.overrides()).map_err(Failure::input)?;
-    let mut loaded = restrict(loaded, &args.only)?;
-    let Some(first) = loaded.variants.first() else {
-        return Err(Failure::Input(format!("{path}: no combination of the sweep is left to run")));
-    };
-    let scenario = &first.scenario;
-    let repetitions = args.repetitions.or(scenario.harness.repetitions).unwrap_or(scenario.repetitions);
-    for variant in &mut loaded.variants {
-        // What is run is what its identity says.
-        variant.scenario.repetitions = repetitions;
-    }
+    let loaded = args.overrides.load(&args.scenario, Grid::Real).map_err(Failure::input)?;
     let inputs: Result<Vec<Inputs>, Failure> = loaded
         .variants
         .iter()
@@ -57,10 +45,11 @@ fn prepare(args: &Run) -> Result<Prepared, Failure> {
     let inputs = inputs?;
     let left_out = refuse(args, &loaded, &inputs)?;
     let scenario = serde_json::to_value(loaded.identity()).map_err(Failure::other)?;
-    let (name, seed, directory) = loaded.variants.first().map_or_else(Default::default, |variant| {
-        let scenario = &variant.scenario;
-        (scenario.name.clone(), scenario.seed, scenario.output.directory.clone())
-    });
+    let (name, seed, repetitions, directory) =
+        loaded.variants.first().map_or_else(Default::default, |variant| {
+            let scenario = &variant.scenario;
+            (scenario.name.clone(), scenario.seed, scenario.repetitions, scenario.output.directory.clone())
+        });
     let run = results::run_id(&scenario, seed);
     let root = args.output.clone().unwrap_or_else(|| PathBuf::from(directory));
     // Beside the simulator's of the same scenario.
@@ -319,15 +308,7 @@ fn note(real: &mut RealNodes, label: &str, quality: &Quality) {
 fn command(args: &Run) -> Vec<String> {
     let mut words = vec!["harness".to_owned(), "run".to_owned(), args.scenario.display().to_string()];
     words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
-    let pairs = [("--set", args.overrides()), ("--only", args.only.clone())];
-    for (option, values) in pairs {
-        for (key, value) in values {
-            words.extend([option.to_owned(), format!("{key}={value}")]);
-        }
-    }
-    if let Some(repetitions) = args.repetitions {
-        words.extend(["--repetitions".to_owned(), repetitions.to_string()]);
-    }
+    words.extend(args.overrides.words());
     let flags =
         [("--allow-unsupported", args.allow_unsupported), ("--allow-bad-links", args.allow_bad_links)];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));

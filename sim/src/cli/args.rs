@@ -1,5 +1,6 @@
 //! What can be asked of `sim`.
 
+use crate::overrides::{Grid, Overrides, key_value};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use edge_faas_analysis::plot::{Figure, Width};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub(super) enum Command {
         /// The scenario file.
         scenario: PathBuf,
         #[command(flatten)]
-        set: Overrides,
+        choice: Choice,
     },
     /// Prints the JSON Schema of scenario files, for editors.
     Schema,
@@ -63,7 +64,7 @@ pub(super) struct Run {
     #[arg(required = true)]
     pub(super) scenario: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) set: Overrides,
+    pub(super) choice: Choice,
     #[command(flatten)]
     pub(super) making: Making,
     /// Also writes each table as a Parquet file beside its CSV file, if the program was built with that feature.
@@ -89,18 +90,15 @@ pub(super) struct Making {
     pub(super) quiet: bool,
 }
 
-/// Changes to a scenario from the command line.
+/// What is run of a scenario.
 #[derive(Debug, Args)]
-pub(super) struct Overrides {
-    /// Sets any key of the scenario: `--set network.nodes=500`, `--set function.resize.providers=5`.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub(super) set: Vec<(String, String)>,
-    /// The seed of all draws; the same as `--set seed=N`.
-    #[arg(long, value_name = "N")]
-    pub(super) seed: Option<u64>,
-    /// How many repetitions; the same as `--set repetitions=N`.
-    #[arg(long, value_name = "N")]
-    pub(super) repetitions: Option<u32>,
+pub(super) struct Choice {
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    /// Runs the levels and repetitions that the scenario names for real nodes under `[harness]`: a prediction of what
+    /// `harness run` runs.
+    #[arg(long)]
+    pub(super) real_grid: bool,
 }
 
 /// A sweep.
@@ -109,7 +107,7 @@ pub(super) struct Sweep {
     /// The scenario file.
     pub(super) scenario: PathBuf,
     #[command(flatten)]
-    pub(super) set: Overrides,
+    pub(super) choice: Choice,
     #[command(flatten)]
     pub(super) making: Making,
     /// Repetitions of each variant until the 95 % interval of a metric's median is this narrow: `--until "latency_p95 ±5%"`,
@@ -159,7 +157,7 @@ pub(super) struct Trace {
     /// The scenario file.
     pub(super) scenario: PathBuf,
     #[command(flatten)]
-    pub(super) set: Overrides,
+    pub(super) choice: Choice,
     /// Begin at this virtual time, in seconds; what came before 0 is joining.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(super) from: Option<f64>,
@@ -286,19 +284,8 @@ impl From<PlotWidth> for Width {
     }
 }
 
-impl Overrides {
-    /// All of them as keys and values.
-    pub(super) fn all(&self) -> Vec<(String, String)> {
-        let mut all = self.set.clone();
-        all.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
-        all.extend(self.repetitions.map(|n| ("repetitions".to_owned(), n.to_string())));
-        all
-    }
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(format!("`{text}` is not KEY=VALUE, for instance network.nodes=500")),
+impl Choice {
+    pub(super) fn grid(&self) -> Grid {
+        if self.real_grid { Grid::Real } else { Grid::Whole }
     }
 }

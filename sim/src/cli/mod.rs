@@ -54,7 +54,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Some(Command::Check { scenario, set }) => run::check(&scenario, &set),
+        Some(Command::Check { scenario, choice }) => run::check(&scenario, &choice),
         Some(Command::Schema) => schema(),
         Some(Command::Verify { run, threads, quiet }) => verify::verify(&run, threads, quiet),
         Some(Command::Trace(trace)) => trace::trace(&trace),

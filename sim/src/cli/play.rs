@@ -1,17 +1,17 @@
 //! Playing the repetitions of a scenario, in parallel: what running, verifying and sweeping have in common.
 
-use super::args::Overrides;
+use super::args::Choice;
 use super::progress::Progress;
 use super::{Failure, interrupt};
 use crate::cost::{self, Meter};
 use crate::engine::{Engine, Inputs};
-use crate::folder::{Disk, TemporaryScratch};
+use crate::folder::TemporaryScratch;
 use crate::sweep::{Cell, Schedule};
 use edge_faas_core::results::{
     Cost, Folder, Manifest, Program, RepetitionOutput, RepetitionPlan, RepetitionWriter, RunContext,
     RunWriter, SCHEMA, Source, Stopped, StoppingRule, Written, run_id_until,
 };
-use edge_faas_core::scenario::{Loaded, Scenario};
+use edge_faas_core::scenario::Loaded;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -20,9 +20,8 @@ use std::sync::{Mutex, PoisonError, mpsc};
 const CHUNK: u64 = 1 << 16;
 
 /// Reads a scenario.
-pub(super) fn load(path: &Path, set: &Overrides) -> Result<Loaded, Failure> {
-    let path = path.to_str().ok_or_else(|| Failure::input("the scenario's path is not valid UTF-8"))?;
-    Scenario::load(path, &Disk, &set.all()).map_err(Failure::input)
+pub(super) fn load(path: &Path, choice: &Choice) -> Result<Loaded, Failure> {
+    choice.overrides.load(path, choice.grid()).map_err(Failure::input)
 }
 
 /// Reads what the variants name, and makes sure that each can begin.
@@ -254,11 +253,9 @@ pub(super) fn program() -> Program {
 }
 
 /// The command that makes the same files again.
-pub(super) fn command(path: &Path, set: &Overrides) -> Vec<String> {
+pub(super) fn command(path: &Path, choice: &Choice) -> Vec<String> {
     let mut words = vec!["sim".to_owned(), path.display().to_string()];
-    for (key, value) in set.all() {
-        words.push("--set".to_owned());
-        words.push(format!("{key}={value}"));
-    }
+    words.extend(choice.overrides.words());
+    words.extend(choice.real_grid.then(|| "--real-grid".to_owned()));
     words
 }

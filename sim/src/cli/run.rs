@@ -1,6 +1,6 @@
 //! `sim SCENARIO`: all repetitions of all variants, in parallel, into one folder.
 
-use super::args::{Overrides, Run};
+use super::args::{Choice, Run};
 use super::play::{Identity, Player, check as check_all, command, inputs, load, manifest, repetitions};
 use super::{Failure, interrupt, print, target};
 use crate::cost::{self, Meter};
@@ -10,8 +10,8 @@ use edge_faas_core::scenario::{Loaded, Scenario};
 use std::path::Path;
 
 /// `sim check`.
-pub(super) fn check(path: &Path, set: &Overrides) -> Result<(), Failure> {
-    let loaded = load(path, set)?;
+pub(super) fn check(path: &Path, choice: &Choice) -> Result<(), Failure> {
+    let loaded = load(path, choice)?;
     check_all(&loaded, &inputs(&loaded)?, true)?;
     let repetitions = repetitions(&loaded).first().copied().unwrap_or(0);
     print(&format!(
@@ -25,7 +25,7 @@ pub(super) fn check(path: &Path, set: &Overrides) -> Result<(), Failure> {
 /// `sim SCENARIO`.
 pub(super) fn run(args: &Run) -> Result<(), Failure> {
     let path = args.scenario.as_deref().unwrap_or(Path::new(""));
-    let loaded = load(path, &args.set)?;
+    let loaded = load(path, &args.choice)?;
     let inputs = inputs(&loaded)?;
     let identity = Identity::of(&loaded, None)?;
     let target = identity.target(&loaded, args.making.output.as_deref());
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         peak_memory_bytes: cost::peak_memory(),
         ..cost
     };
-    let manifest = manifest(&loaded, &identity, command(path, &args.set), &repetitions, &written, cost);
+    let manifest = manifest(&loaded, &identity, command(path, &args.choice), &repetitions, &written, cost);
     target::complete(folder, &manifest, &target, args.parquet)?;
     if args.making.quiet {
         return Ok(());

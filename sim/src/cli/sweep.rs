@@ -25,9 +25,9 @@ pub(super) fn sweep(args: &Sweep) -> Result<(), Failure> {
     let shard = shard.map_err(Failure::input)?;
     let rule = args.until.as_deref().map(|text| StoppingRule::parse(text, args.max_repetitions)).transpose();
     let rule = rule.map_err(|error| Failure::input(format!("--until: {error}")))?;
-    let mut loaded = load(&args.scenario, &args.set)?;
+    let mut loaded = load(&args.scenario, &args.choice)?;
     if let Some(rule) = &rule {
-        if args.set.set.iter().any(|(key, _)| key == "repetitions") {
+        if args.choice.overrides.says_repetitions() {
             return Err(Failure::input(
                 "--until says how many repetitions there are: leave out --set repetitions",
             ));
@@ -277,7 +277,7 @@ impl End<'_> {
 
 /// What the store of this sweep is of.
 fn plan(args: &Sweep, identity: &Identity, loaded: &Loaded, shard: Option<Shard>) -> Result<Plan, Failure> {
-    let mut command = play::command(&args.scenario, &args.set);
+    let mut command = play::command(&args.scenario, &args.choice);
     command.insert(1, "sweep".to_owned());
     if let Some(until) = &args.until {
         command.extend(["--until".to_owned(), until.clone()]);

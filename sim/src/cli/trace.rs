@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) fn trace(args: &Trace) -> Result<(), Failure> {
-    let loaded = load(&args.scenario, &args.set)?;
+    let loaded = load(&args.scenario, &args.choice)?;
     let inputs = inputs(&loaded)?;
     let (Some(variant), Some(inputs)) = (loaded.variants.first(), inputs.first()) else { return Ok(()) };
     let scenario = &variant.scenario;

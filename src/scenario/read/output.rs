@@ -31,7 +31,7 @@ pub(in crate::scenario) static OUTPUT: Section = Section {
 pub(in crate::scenario) static HARNESS: Section = Section {
     id: "harness",
     title: "[harness]",
-    doc: "What only real nodes need. The simulator runs the whole grid of a sweep; real nodes, which take as long as the calls do, may run a smaller one.",
+    doc: "What only real nodes need. The simulator runs the whole grid of a sweep; real nodes, which take as long as the calls do, may run a smaller one, and so does the simulator with `--real-grid`. Options of the command (`--only`, `--repetitions`) count more.",
     keys: &[
         optional(
             "repetitions",

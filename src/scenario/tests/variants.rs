@@ -141,3 +141,52 @@ fn json_holds_everything_and_names_the_run() {
     let files = memory(&[("b.toml", &text), ("trace.csv", "y")]);
     assert_ne!(id(&Scenario::load("b.toml", &files, &[]).expect("changed")), id(&loaded));
 }
+
+#[test]
+fn a_sweep_can_be_narrowed_to_some_levels() {
+    let text = least(
+        "anycall = { rate = \"1/s\" }\n[harness]\nonly = { path = [\"cold\"], \"network.nodes\" = [\"200\", \"100\"] }\n[sweep]\n\"network.nodes\" = [100, 200, 300]\n[[sweep.factor]]\nname = \"path\"\nlevels = { warm = {}, cold = { \"faas.cache_ttl\" = \"0s\" } , none = {} }",
+    );
+    let loaded = load_with(&text, &[]).expect("a sweep");
+    let narrowed = |loaded: &Loaded, only: &[(&str, &[&str])]| {
+        let mut loaded = loaded.clone();
+        let owned = |levels: &[&str]| levels.iter().map(|level| (*level).to_owned()).collect();
+        let only: Vec<(String, Vec<String>)> =
+            only.iter().map(|(factor, levels)| ((*factor).to_owned(), owned(levels))).collect();
+        let result = loaded.restrict(&only).map_err(|error| error.to_string());
+        let labels: Vec<String> = loaded.variants.into_iter().map(|variant| variant.label).collect();
+        result.map(|()| labels)
+    };
+    assert_eq!(narrowed(&loaded, &[]).expect("all").len(), 9);
+    // The order is the sweep's, not that of the wish; the levels of a factor that is named twice are added up.
+    let cold = ["nodes=100,path=cold", "nodes=300,path=cold"];
+    assert_eq!(
+        narrowed(&loaded, &[("path", &["cold"]), ("network.nodes", &["300", "100"])]).expect("two"),
+        cold
+    );
+    let twice: [(&str, &[&str]); 3] =
+        [("network.nodes", &["300"]), ("path", &["cold"]), ("network.nodes", &["100"])];
+    assert_eq!(narrowed(&loaded, &twice).expect("two"), cold);
+
+    // What the scenario says of factors that are set has no meaning.
+    let real = |overrides: &[(&str, &str)]| load_with(&text, overrides).expect("a sweep").real_levels();
+    let factors =
+        |levels: Vec<(String, Vec<String>)>| levels.into_iter().map(|(factor, _)| factor).collect::<Vec<_>>();
+    assert_eq!(factors(real(&[])), ["network.nodes", "path"]);
+    assert_eq!(factors(real(&[("network.nodes", "50")])), ["path"]);
+
+    let refused = |only: &[(&str, &[&str])]| narrowed(&loaded, only).expect_err("a mistake");
+    assert_eq!(
+        refused(&[("pth", &["cold"])]),
+        "pth is no factor of the sweep; its factors are network.nodes, path"
+    );
+    assert_eq!(refused(&[("path", &["cold", "hot"])]), "path has no level hot; it has warm, cold, none");
+    let plain = load_with(&least("anycall = { rate = \"1/s\" }"), &[]).expect("no sweep");
+    assert!(
+        narrowed(&plain, &[("path", &["cold"])]).expect_err("no factor").ends_with("its factors are none")
+    );
+    let zip = load_with(&text, &[("sweep.mode", "zip")]).expect("a sweep");
+    let apart =
+        narrowed(&zip, &[("network.nodes", &["100"]), ("path", &["cold", "none"])]).expect_err("nothing");
+    assert_eq!(apart, "no combination of the sweep has all of network.nodes=100, path=cold,none");
+}
