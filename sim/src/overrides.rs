@@ -1,5 +1,5 @@
-//! Changes to a scenario from the command line, said once for the simulator and for real nodes: `--set`, `--only`,
-//! `--seed`, `--repetitions`.
+//! Changes to a scenario from the command line, said once for the simulator and for real nodes: `--include`, `--set`,
+//! `--only`, `--seed`, `--repetitions`.
 
 use crate::folder::Disk;
 use clap::Args;
@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Changes to a scenario from the command line.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Overrides {
+    /// Puts the keys of this file on top of the scenario's, such as a calibration; below what `--set` says.
+    #[arg(long, value_name = "FILE")]
+    pub include: Vec<PathBuf>,
     /// Sets any key of the scenario: `--set network.nodes=500`, `--set function.resize.providers=5`. A factor of the
     /// sweep that is set has this one level.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -92,7 +95,10 @@ impl Overrides {
 
     /// All that is set, as keys and values.
     fn all(&self) -> Vec<(String, String)> {
-        let mut all = self.set.clone();
+        let include = self.include.iter();
+        let mut all: Vec<(String, String)> =
+            include.map(|file| ("include".to_owned(), file.display().to_string())).collect();
+        all.extend(self.set.iter().cloned());
         all.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
         all.extend(self.repetitions.map(|n| ("repetitions".to_owned(), n.to_string())));
         all
@@ -198,6 +204,18 @@ mod tests {
         assert_eq!((labels.len(), repetitions), (4, 7));
         let (labels, _) = load(Grid::Whole, &["--only", "policy=near"]).unwrap();
         assert_eq!(labels, ["nodes=4,policy=near", "nodes=8,policy=near"]);
+    }
+
+    #[test]
+    fn a_file_is_included_below_what_is_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calibration.toml");
+        fs::write(&path, "repetitions = 5\n[calibration]\nentry = \"1ms\"").unwrap();
+        let include = ["--include", path.to_str().unwrap()];
+        assert_eq!(load(Grid::Whole, &include).unwrap().1, 5);
+        assert_eq!(load(Grid::Whole, &[&include[..], &["--repetitions", "6"]].concat()).unwrap().1, 6);
+        let error = load(Grid::Whole, &["--include", "no/such.toml"]).unwrap_err();
+        assert!(error.contains("no/such.toml"), "{error}");
     }
 
     #[test]
