@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::deaths::{DEATHS, check_deaths};
 use common::{Place, SMALL, check_small, complaint, succeeded};
 use edge_faas_harness::backend::Engine;
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,6 +44,12 @@ async fn a_run_leaves_its_rows_and_nothing_else_however_it_ends() {
     let scenario = place.file("small.toml", SMALL);
     succeeded(&place.command(&scenario, &["--backend", "docker", "--node", node]).output().unwrap());
     check_small(&place, &scenario, "docker");
+    assert_eq!(engine.leftovers(None).await.unwrap(), before);
+
+    let place = Place::new();
+    let scenario = place.file("deaths.toml", DEATHS);
+    succeeded(&place.command(&scenario, &["--backend", "docker", "--node", node]).output().unwrap());
+    check_deaths(&place, &scenario);
     assert_eq!(engine.leftovers(None).await.unwrap(), before);
 
     let place = Place::new();
