@@ -69,6 +69,32 @@ struct Execution {
     started: bool,
 }
 
+/// How long functions ran for a call whose answer came from `winner`, or from nobody, without being its answer.
+fn wasted(ran: &[Execution], winner: Option<u32>) -> Duration {
+    let wasted = ran.iter().filter(|execution| execution.started && Some(execution.node) != winner);
+    Duration::from_nanos(wasted.map(|execution| execution.times.exec).sum())
+}
+
+/// How the one attempt of a call past all routing ended.
+fn direct_outcome(call: &Played) -> AttemptOutcome {
+    match call.end.outcome {
+        Outcome::Ok => AttemptOutcome::Ok,
+        Outcome::FunctionError => AttemptOutcome::FunctionError,
+        Outcome::Rejected => AttemptOutcome::Rejected,
+        Outcome::NotFound => AttemptOutcome::NotHosted,
+        Outcome::Timeout => AttemptOutcome::Timeout,
+        Outcome::Truncated => AttemptOutcome::Truncated,
+        Outcome::Cancelled => AttemptOutcome::Cancelled,
+        Outcome::Unfinished => AttemptOutcome::Unfinished,
+        // Somebody answered, so it was the runtime that did not.
+        Outcome::Unreachable if call.end.status.is_some() => AttemptOutcome::RuntimeError,
+        Outcome::Unreachable => AttemptOutcome::Unreachable,
+        Outcome::Unknown | Outcome::Unavailable | Outcome::EntryDown | Outcome::EntryLost => {
+            AttemptOutcome::Lost
+        }
+    }
+}
+
 impl Story<'_> {
     /// Writes all rows.
     ///
@@ -183,7 +209,7 @@ impl Story<'_> {
         ran: &[Execution],
     ) -> io::Result<()> {
         if let Some((provider, times)) = call.end.direct {
-            return self.direct(writer, call, provider, times);
+            return self.direct(writer, call, provider, times, ran);
         }
         let outcome = call.end.outcome;
         let time = |at: i64| told.life.map_or(Time::ZERO, |life| life.time(&self.clock, at));
@@ -232,11 +258,7 @@ impl Story<'_> {
         let provider = provider.or_else(|| self.number(call.end.provider.as_deref()));
         let answered = outcome.answered();
         let started = ran.iter().filter(|execution| execution.started);
-        let wasted: i64 = started
-            .clone()
-            .filter(|execution| !answered || Some(execution.node) != winner_node)
-            .map(|execution| execution.times.exec)
-            .sum();
+        let wasted = wasted(ran, winner_node.filter(|_| answered));
         let error = [call.end.error.as_str(), said].into_iter().find(|text| !text.is_empty());
         let forwards = u32::from(answered && provider.is_some_and(|provider| provider != call.entry));
         // The request and the answer of each attempt that left the entry.
@@ -254,7 +276,7 @@ impl Story<'_> {
             messages: messages.saturating_add(own),
             attempts,
             executions: u32::try_from(started.count()).unwrap_or(u32::MAX),
-            wasted_exec_us: Duration::from_nanos(wasted).as_micros(),
+            wasted_exec_us: wasted.as_micros(),
             request_bytes: call.request_bytes,
             response_bytes: call.end.response_bytes.filter(|_| answered),
             status: status.filter(|_| answered),
@@ -281,35 +303,52 @@ impl Story<'_> {
         )
     }
 
-    /// A call past all routing.
+    /// A call past all routing: one attempt, whose times its provider says if it answers; of any other, what its runtime
+    /// told in time.
     fn direct(
         &self,
         writer: &mut RepetitionWriter,
         call: &Played,
         provider: u32,
-        of: Times,
+        said: Option<Times>,
+        ran: &[Execution],
     ) -> io::Result<()> {
         let outcome = call.end.outcome;
-        let part = |nanos: i64| Some(Duration::from_nanos(nanos));
-        let times = CallTimes {
+        let answered = outcome.answered();
+        let told = ran.iter().find(|execution| execution.node == provider);
+        let times = said.or(told.map(|execution| execution.times));
+        let part = |of: fn(&Times) -> i64| times.as_ref().map(|times| Duration::from_nanos(of(times)));
+        let (queue, cold, exec) =
+            (part(|times| times.queue), part(|times| times.cold), part(|times| times.exec));
+        let done = Some(call.done).filter(|_| outcome != Outcome::Unfinished);
+        let connect = Some(Duration::ZERO);
+        let of_call = CallTimes {
             scheduled: call.scheduled,
             sent: call.sent,
-            connect: part(0),
-            queue: part(of.queue),
-            cold: part(of.cold),
-            exec: part(of.exec),
-            done: Some(call.done),
+            connect,
+            queue,
+            cold,
+            exec,
+            done,
             ..CallTimes::default()
         };
+        let result = direct_outcome(call);
+        let started = match (answered, result) {
+            (true, _) => Some(true),
+            (_, AttemptOutcome::Unreachable | AttemptOutcome::NotHosted) => Some(false),
+            _ => told.map(|execution| execution.started),
+        };
         writer.call(&CallRecord {
-            provider: Some(node_name(provider)),
-            forwards: u32::from(provider != call.entry),
+            provider: Some(node_name(provider)).filter(|_| answered),
+            forwards: u32::from(answered && provider != call.entry),
             attempts: 1,
-            executions: 1,
+            executions: u32::from(started == Some(true)),
+            wasted_exec_us: wasted(ran, Some(provider).filter(|_| answered)).as_micros(),
             request_bytes: call.request_bytes,
-            response_bytes: call.end.response_bytes,
-            status: call.end.status,
-            ..self.record(call, outcome, &times)
+            response_bytes: call.end.response_bytes.filter(|_| answered),
+            status: call.end.status.filter(|_| answered),
+            error: Some(call.end.error.as_str()).filter(|text| !answered && !text.is_empty()).map(Name::Text),
+            ..self.record(call, outcome, &of_call)
         })?;
         writer.attempt(&AttemptRecord {
             phase: self.phase(call.phase),
@@ -318,13 +357,13 @@ impl Story<'_> {
             kind: AttemptKind::First,
             provider: node_name(provider),
             start_us: call.sent.unwrap_or(call.scheduled).as_micros(),
-            end_us: Some(call.done.as_micros()),
-            queue_us: part(of.queue).map(Duration::as_micros),
-            cold_us: part(of.cold).map(Duration::as_micros),
-            exec_us: part(of.exec).map(Duration::as_micros),
-            started: Some(true),
-            won: true,
-            outcome: if outcome == Outcome::Ok { AttemptOutcome::Ok } else { AttemptOutcome::FunctionError },
+            end_us: done.map(Time::as_micros),
+            queue_us: queue.map(Duration::as_micros),
+            cold_us: cold.map(Duration::as_micros),
+            exec_us: exec.map(Duration::as_micros),
+            started,
+            won: answered,
+            outcome: result,
         })
     }
 

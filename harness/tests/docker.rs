@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::deaths::{DEATHS, check_deaths};
 use common::{Place, SMALL, check_small, complaint, succeeded};
 use edge_faas_harness::backend::Engine;
 use rustix::process::{Pid, Signal, kill_process};
@@ -46,6 +47,12 @@ async fn a_run_leaves_its_rows_and_nothing_else_however_it_ends() {
     assert_eq!(engine.leftovers(None).await.unwrap(), before);
 
     let place = Place::new();
+    let scenario = place.file("deaths.toml", DEATHS);
+    succeeded(&place.command(&scenario, &["--backend", "docker", "--node", node]).output().unwrap());
+    check_deaths(&place, &scenario);
+    assert_eq!(engine.leftovers(None).await.unwrap(), before);
+
+    let place = Place::new();
     let long = place.file("long.toml", &SMALL.replace("duration = \"2s\"", "duration = \"10min\""));
     let mut command = place.command(&long, &["--backend", "docker", "--node", node, "--quiet"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -53,12 +60,13 @@ async fn a_run_leaves_its_rows_and_nothing_else_however_it_ends() {
     let mut there = 0;
     for _ in 0..1_200 {
         there = engine.runs().await.unwrap().iter().filter(|name| name.ends_with(&run)).count();
-        if there == 4 {
+        // Of each node, its own and that of its address.
+        if there == 8 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(there, 4, "containers come up");
+    assert_eq!(there, 8, "containers come up");
     tokio::time::sleep(Duration::from_secs(2)).await;
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
     let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();

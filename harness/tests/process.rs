@@ -5,8 +5,10 @@
 
 mod common;
 
-use common::{Place, SMALL, check_small, complaint, node, processes, succeeded};
+use common::deaths::{DEATHS, check_deaths};
+use common::{Place, SMALL, check_small, complaint, node, processes, simulated, succeeded};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,6 +117,73 @@ fn a_fault_happens_in_its_time_and_calls_that_may_be_repeated_survive_it() {
         ]
     );
     assert_eq!(place.left(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_death_hits_the_calls_that_the_simulator_says_and_for_as_long() {
+    let place = Place::new();
+    let scenario = place.file("deaths.toml", DEATHS);
+    let node = node().to_str().unwrap();
+    succeeded(&place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap());
+    check_deaths(&place, &scenario);
+}
+
+const DIRECT: &str = r#"
+name = "direct"
+seed = 3
+[network]
+nodes = 2
+settle = "100ms"
+latency = "0ms"
+[[function]]
+name = "task"
+providers = { nodes = [1] }
+service_time = "300ms"
+work = "sleep"
+concurrency = 3
+[[phase]]
+name = "open"
+duration = "6s"
+anycall = { every = "50ms", entry = { nodes = [0] }, policy = "direct", deadline = "10s" }
+[[fault]]
+at = "1425ms"
+for = "1s"
+runtime_down = { nodes = [1] }
+[[fault]]
+at = "4s"
+kill = { nodes = [1] }
+"#;
+
+#[test]
+fn a_failed_call_past_all_routing_tells_what_became_of_it() {
+    let place = Place::new();
+    let scenario = place.file("direct.toml", DIRECT);
+    let node = node().to_str().unwrap();
+    succeeded(&place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap());
+    /// Each kind of row there is, with its attempt's.
+    fn kinds(calls: Vec<common::Row>, attempts: Vec<common::Row>) -> BTreeSet<Vec<String>> {
+        assert_eq!(calls.len(), attempts.len(), "every call has its one attempt");
+        let attempts: BTreeMap<&str, &common::Row> =
+            attempts.iter().map(|attempt| (attempt["call"].as_str(), attempt)).collect();
+        let kind = |call: &common::Row| {
+            let attempt = attempts[call["call"].as_str()];
+            assert_eq!(attempt["provider"], "node-1");
+            // Whether the function ran that was lost with its node, only the simulator knows.
+            let ran = if call["outcome"] == "unknown" { "?" } else { call["executions"].as_str() };
+            let started = if call["outcome"] == "unknown" { "?" } else { attempt["started"].as_str() };
+            let of_call = ["outcome", "attempts", "provider", "status", "forwards", "response_bytes"];
+            let mut kind: Vec<String> = of_call.iter().map(|column| call[*column].clone()).collect();
+            kind.extend(["attempt", "kind", "won", "outcome"].map(|column| attempt[column].clone()));
+            kind.extend([ran.to_owned(), started.to_owned()]);
+            kind
+        };
+        calls.iter().map(kind).collect()
+    }
+    let simulated = simulated(&scenario);
+    let real = kinds(place.rows("calls.csv"), place.rows("attempts.csv"));
+    assert_eq!(real, kinds(simulated.rows("calls.csv"), simulated.rows("attempts.csv")));
+    // Answered, refused by a full runtime and by one that is down, lost with the runtime and the node, sent to the dead.
+    assert_eq!(real.len(), 6, "{real:?}");
 }
 
 /// Waits until so many nodes of this place run.

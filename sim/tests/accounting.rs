@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Call, EXEC, Run, check_items, run};
-use edge_faas_core::results::Outcome;
+use edge_faas_core::results::{Outcome, TimelineRecord};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -188,7 +188,7 @@ fn the_timeline_is_the_sum_of_the_calls() {
             *ok.entry(seconds(call.done.unwrap())).or_default() += 1;
         }
     }
-    let sum = |value: fn(&edge_faas_core::results::TimelineRecord) -> u64| {
+    let sum = |value: fn(&TimelineRecord) -> u64| {
         let mut sums: BTreeMap<i64, u64> = BTreeMap::new();
         for row in &timeline {
             if value(row) > 0 {
@@ -230,6 +230,12 @@ fn the_timeline_is_the_sum_of_the_calls() {
     }
 }
 
+/// The simulator counts all of them.
+fn bytes_of(row: &TimelineRecord) -> u64 {
+    let bytes = [row.upkeep_bytes, row.lookup_bytes, row.records_bytes, row.calls_bytes];
+    bytes.iter().map(|bytes| bytes.unwrap()).sum()
+}
+
 #[test]
 fn nodes_account_for_calls_and_bytes() {
     let run = shared();
@@ -260,12 +266,7 @@ fn nodes_account_for_calls_and_bytes() {
     assert!(bytes_out > bodies, "{bytes_out} bytes sent, bodies alone have {bodies}");
     let counted: u64 = calls.iter().map(|call| u64::from(call.executions)).sum();
     assert_eq!(executions, counted, "executions by node and by call");
-    let timeline: u64 = run
-        .timeline()
-        .iter()
-        .filter(|row| row.second >= 0)
-        .map(|row| row.upkeep_bytes + row.lookup_bytes + row.records_bytes + row.calls_bytes)
-        .sum();
+    let timeline: u64 = run.timeline().iter().filter(|row| row.second >= 0).map(bytes_of).sum();
     assert_eq!(timeline, bytes_out, "bytes by second and by node");
 }
 
@@ -317,7 +318,7 @@ anycall = { rate = "40/s", policy = "random" }
     let bytes = |wanted: fn(i64) -> bool| -> u64 {
         let timeline = run.timeline();
         let rows = timeline.iter().filter(|row| wanted(row.second));
-        rows.map(|row| row.upkeep_bytes + row.lookup_bytes + row.records_bytes + row.calls_bytes).sum()
+        rows.map(bytes_of).sum()
     };
     assert!(bytes(|second| second < 0) > 0);
     assert_eq!(bytes_out, bytes(|second| second >= 0));

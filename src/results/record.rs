@@ -305,15 +305,15 @@ record! {
         /// Nodes that were up when the second ended; empty if nobody counted.
         nodes_up: Option<u64> ["count"],
         /// Attempts sent in it to a node that was dead (only the simulator knows).
-        calls_to_dead: u64 ["count"],
-        /// Bytes sent in it for upkeep.
-        upkeep_bytes: u64 ["bytes"],
-        /// Bytes sent in it for look-ups of calls.
-        lookup_bytes: u64 ["bytes"],
-        /// Bytes sent in it for records.
-        records_bytes: u64 ["bytes"],
-        /// Bytes sent in it for calls.
-        calls_bytes: u64 ["bytes"],
+        calls_to_dead: Option<u64> ["count"],
+        /// Bytes sent in it for upkeep (only the simulator knows).
+        upkeep_bytes: Option<u64> ["bytes"],
+        /// Bytes sent in it for look-ups of calls (only the simulator knows).
+        lookup_bytes: Option<u64> ["bytes"],
+        /// Bytes sent in it for records (only the simulator knows).
+        records_bytes: Option<u64> ["bytes"],
+        /// Bytes sent in it for calls (only the simulator knows).
+        calls_bytes: Option<u64> ["bytes"],
     }
 }
 

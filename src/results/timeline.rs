@@ -2,7 +2,7 @@
 
 use super::record::{CallRecord, TimelineRecord};
 use super::summary::Quantile;
-use super::word::{Outcome, TrafficClass};
+use super::word::{Outcome, Source, TrafficClass};
 use crate::time::Time;
 use std::collections::BTreeMap;
 
@@ -84,6 +84,8 @@ pub(crate) struct Second {
 /// The seconds of a repetition.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
+    /// Whether somebody counts traffic, and attempts at the dead.
+    traffic_counted: bool,
     seconds: BTreeMap<i64, Second>,
     /// Traffic of the second that is being counted: messages are many, and come in order of time.
     current: i64,
@@ -95,6 +97,11 @@ fn second_of(micros: i64) -> i64 {
 }
 
 impl Timeline {
+    /// Of what this source can know: nobody counts the bytes of real nodes by class, nor their attempts at the dead.
+    pub(crate) fn of(source: Source) -> Self {
+        Timeline { traffic_counted: source == Source::Sim, ..Timeline::default() }
+    }
+
     pub(crate) fn call(&mut self, call: &CallRecord<'_>) {
         self.seconds.entry(second_of(call.scheduled_us)).or_default().offered += 1;
         if let Some(done) = call.done_us {
@@ -155,6 +162,7 @@ impl Timeline {
         self.settle();
         let (mut offered, mut ended, mut nodes_up) = (0_u64, 0_u64, None);
         let mut next = None;
+        let counted = |count: u64| self.traffic_counted.then_some(count);
         let quiet = Second::default();
         for (at, busy) in &self.seconds {
             // The quiet seconds in between, then the busy one.
@@ -167,7 +175,7 @@ impl Timeline {
                 ended += now.outcomes.iter().sum::<u64>();
                 nodes_up = now.nodes_up.or(nodes_up);
                 let count = |outcome: Outcome| now.outcomes[outcome.index()];
-                let bytes = |class: TrafficClass| now.bytes[class.index()];
+                let bytes = |class: TrafficClass| counted(now.bytes[class.index()]);
                 let quantile = |q| Latencies::quantile(std::iter::once(&now.latencies), q);
                 take(&TimelineRecord {
                     second,
@@ -190,7 +198,7 @@ impl Timeline {
                     // A call that was over before it was due would be the driver's mistake.
                     in_flight: offered.saturating_sub(ended),
                     nodes_up,
-                    calls_to_dead: now.to_dead,
+                    calls_to_dead: counted(now.to_dead),
                     upkeep_bytes: bytes(TrafficClass::Upkeep),
                     lookup_bytes: bytes(TrafficClass::Lookup),
                     records_bytes: bytes(TrafficClass::Records),
@@ -232,7 +240,7 @@ mod tests {
 
     #[test]
     fn calls_are_offered_when_due_and_counted_when_done() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::of(Source::Sim);
         timeline.call(&call(-500, Some(100), Outcome::Ok));
         timeline.call(&call(900, Some(1200), Outcome::Ok));
         timeline.call(&call(950, Some(5), Outcome::Rejected));
@@ -255,12 +263,28 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.ok).collect::<Vec<_>>(), [1, 0, 0, 1]);
         assert_eq!(rows.iter().map(|row| row.rejected).collect::<Vec<_>>(), [0, 1, 0, 0]);
         assert_eq!(rows.iter().map(|row| row.in_flight).collect::<Vec<_>>(), [0, 2, 2, 1]);
-        assert_eq!(rows.iter().map(|row| row.lookup_bytes).collect::<Vec<_>>(), [0, 81, 0, 0]);
-        assert_eq!(rows.iter().map(|row| row.calls_to_dead).collect::<Vec<_>>(), [0, 0, 0, 1]);
+        assert_eq!(rows.iter().map(|row| row.lookup_bytes).collect::<Vec<_>>(), [0, 81, 0, 0].map(Some));
+        assert_eq!(rows.iter().map(|row| row.calls_to_dead).collect::<Vec<_>>(), [0, 0, 0, 1].map(Some));
         assert!(rows.iter().all(|row| row.nodes_up == Some(7)));
-        assert_eq!(rows[0].calls_bytes, 5);
+        assert_eq!(rows[0].calls_bytes, Some(5));
         assert!((rows[3].p50_us.unwrap() - 1_200_000).abs() < 4_800);
         assert_eq!(rows[1].p50_us, None);
+    }
+
+    #[test]
+    fn what_nobody_counts_of_real_nodes_is_unknown_and_not_zero() {
+        let mut timeline = Timeline::of(Source::Docker);
+        timeline.call(&call(900, Some(1200), Outcome::Ok));
+        let mut rows = Vec::new();
+        let taken = timeline.rows(|row| {
+            rows.push(*row);
+            Ok::<(), ()>(())
+        });
+        assert_eq!((taken, rows.len()), (Ok(()), 3));
+        for row in rows {
+            let bytes = [row.upkeep_bytes, row.lookup_bytes, row.records_bytes, row.calls_bytes];
+            assert_eq!((row.calls_to_dead, bytes), (None, [None; 4]));
+        }
     }
 
     #[test]

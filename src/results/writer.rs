@@ -203,7 +203,7 @@ impl RepetitionWriter {
             context: context.clone(),
             parts,
             summarizer: Summarizer::new(plan),
-            timeline: Timeline::default(),
+            timeline: Timeline::of(context.source),
         })
     }
 

@@ -78,10 +78,11 @@ pub(super) async fn play(
         end = answer(request.timeout(patience), direct) => end,
         () = down => None,
     };
-    let end = end.unwrap_or_else(|| match direct {
+    let mut end = end.unwrap_or_else(|| match direct {
         Some(_) => End::without_answer(Outcome::Unknown, "the connection broke"),
         None => End::lost(),
     });
+    end.direct = end.direct.or(direct.map(|provider| (provider, None)));
     table.played(&call, number, call.demand, Some(sent), end)
 }
 
@@ -89,6 +90,10 @@ pub(super) async fn play(
 async fn answer(request: RequestBuilder, direct: Option<u32>) -> Option<End> {
     let response = match request.send().await {
         Ok(response) => response,
+        // Nobody has it. Of an entry node, this says that it is down.
+        Err(error) if error.is_connect() && direct.is_some() => {
+            return Some(End::without_answer(Outcome::Unreachable, "the provider cannot be reached"));
+        }
         Err(error) if error.is_timeout() => {
             return Some(End::without_answer(Outcome::Timeout, "no answer in time"));
         }
@@ -96,7 +101,7 @@ async fn answer(request: RequestBuilder, direct: Option<u32>) -> Option<End> {
     };
     let mut end = of_head(&response);
     if let (Some(provider), Outcome::Ok | Outcome::FunctionError) = (direct, end.outcome) {
-        end.direct = Some((provider, times(response.headers())));
+        end.direct = Some((provider, Some(times(response.headers()))));
     }
     match response.bytes().await {
         Ok(bytes) if matches!(end.outcome, Outcome::Ok | Outcome::FunctionError) => {

@@ -58,8 +58,8 @@ pub struct End {
     pub response_bytes: Option<u64>,
     /// The provider that the node named.
     pub provider: Option<String>,
-    /// The provider of a call past all routing, and what it said of its time.
-    pub direct: Option<(u32, Times)>,
+    /// The provider that a call past all routing was sent to, and what it said of its time, if it answered.
+    pub direct: Option<(u32, Option<Times>)>,
     /// What went wrong, for people.
     pub error: String,
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unreachable_pub)]
 
+pub mod deaths;
+
 use assert_cmd::cargo::cargo_bin;
 use edge_faas_core::results::{
     MemoryFolder, MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
@@ -88,17 +90,32 @@ impl Place {
     }
 }
 
-/// The rows of a CSV file. No cell of these tests has a comma or a quote in it.
+/// The rows of a CSV file. No cell of these tests has a line break in it.
 pub fn rows(bytes: &[u8]) -> Vec<Row> {
     let text = std::str::from_utf8(bytes).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let row = |line: &str| {
-        let cells: Vec<&str> = line.split(',').collect();
+        let cells = cells(line);
         assert_eq!(cells.len(), header.len(), "{line}");
-        header.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), cell.to_owned())).collect()
+        header.iter().map(|name| (*name).to_owned()).zip(cells).collect()
     };
     lines.map(row).collect()
+}
+
+/// The cells of a line; in a quoted one, a quote is doubled.
+fn cells(line: &str) -> Vec<String> {
+    let (mut cells, mut quoted) = (vec![String::new()], false);
+    let mut rest = line.chars().peekable();
+    while let Some(next) = rest.next() {
+        match next {
+            '"' if quoted && rest.peek() == Some(&'"') => cells.last_mut().unwrap().extend(rest.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            next => cells.last_mut().unwrap().push(next),
+        }
+    }
+    cells
 }
 
 /// These columns of the rows of a phase, sorted.
@@ -109,8 +126,18 @@ pub fn columns(rows: &[Row], phase: &str, columns: &[&str]) -> Vec<Vec<String>> 
     found
 }
 
-/// The simulator's `calls.csv` of repetition 0 of a scenario without a sweep.
-pub fn simulated(scenario: &Path) -> Vec<Row> {
+/// The files of a run of the simulator.
+pub struct Simulated(MemoryFolder);
+
+impl Simulated {
+    /// The rows of a file of the run.
+    pub fn rows(&self, file: &str) -> Vec<Row> {
+        rows(self.0.get(file).unwrap())
+    }
+}
+
+/// Repetition 0 of a scenario without a sweep, in the simulator.
+pub fn simulated(scenario: &Path) -> Simulated {
     let loaded = Scenario::load(scenario.to_str().unwrap(), &Disk, &[]).unwrap();
     let scenario = &loaded.variants[0].scenario;
     let inputs = Inputs::read(scenario).unwrap();
@@ -127,8 +154,7 @@ pub fn simulated(scenario: &Path) -> Vec<Row> {
     while engine.run(1 << 16).unwrap() {}
     let mut run = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
     run.append(engine.finish().unwrap()).unwrap();
-    let (folder, _) = run.finish().unwrap();
-    rows(folder.get("calls.csv").unwrap())
+    Simulated(run.finish().unwrap().0)
 }
 
 /// Fails with what a program said, if it did not succeed.
@@ -185,7 +211,7 @@ manycall = { items = 25, every = "1s", policy = "static" }
 /// What holds for every run of [`SMALL`], whatever its nodes ran as.
 pub fn check_small(place: &Place, scenario: &Path, backend: &str) {
     let real = place.rows("calls.csv");
-    let simulated = simulated(scenario);
+    let simulated = simulated(scenario).rows("calls.csv");
     assert_eq!(real.len(), simulated.len(), "every call is accounted for");
     let open =
         ["phase", "call", "map", "item", "function", "entry", "policy", "scheduled_us", "request_bytes"];

@@ -45,6 +45,9 @@ pub(super) enum Command {
     Peers(Peers),
     /// Looks for the nodes that host a function.
     Providers(Providers),
+    /// Waits until it is told to stop: what holds a network address for a node in another container.
+    #[command(hide = true)]
+    Pause,
 }
 
 /// Which node is talked to.

@@ -51,6 +51,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Map(command) => map::map(command).await,
             Command::Peers(command) => peers::peers(&command).await,
             Command::Providers(command) => peers::providers(&command).await,
+            Command::Pause => node::pause().await,
         }
     });
     // Reading of standard input, which cannot be interrupted, must not keep the program.

@@ -46,6 +46,12 @@ pub(super) async fn node(command: &args::Node) -> Result<(), Failure> {
     }
 }
 
+/// Does nothing until SIGINT or SIGTERM.
+pub(super) async fn pause() -> Result<(), Failure> {
+    Signals::new()?.wait().await;
+    Ok(())
+}
+
 /// Logs to standard error what RUST_LOG asks for, else the default.
 pub(super) fn start_log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 const AT_ONCE: usize = 4;
 /// How long a provider is left alone whose connection carries as many calls as it may.
 const FULL_LINK_PAUSE: Duration = Duration::from_millis(50);
+/// The end of a connection is known after this, once its streams have ended.
+const END_KNOWN: Duration = Duration::from_millis(100);
 
 /// An attempt under way.
 pub(super) struct Running {
@@ -259,8 +261,9 @@ fn was_asked(reclaimed: &mut oneshot::Receiver<()>, cx: &mut Context<'_>) -> boo
 }
 
 /// Why a stream broke: its connection did, or the provider dropped this one stream.
-pub(super) fn broken(driver: &Driver, provider: &PeerId) -> AttemptFailure {
-    match driver.links.is_connected(provider) {
+async fn broken(driver: &Driver, provider: &PeerId) -> AttemptFailure {
+    // A connection's streams know of its end a moment before all others do.
+    match driver.links.is_connected_after(provider, END_KNOWN).await {
         true => AttemptFailure::Runtime,
         false => AttemptFailure::Lost,
     }
@@ -364,7 +367,8 @@ async fn remote(
                 return open.fail(AttemptFailure::Runtime, Started::Maybe, None, error.to_string());
             }
             (Err(error), _) => {
-                return open.fail(broken(&driver, &provider), Started::Maybe, None, error.to_string());
+                let reason = broken(&driver, &provider).await;
+                return open.fail(reason, Started::Maybe, None, error.to_string());
             }
         }
     }

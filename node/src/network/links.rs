@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Streams that may wait on one connection for their next call.
 const IDLE_MAX: usize = 1_024;
+/// How often is looked whether a connection has ended.
+const TICK: Duration = Duration::from_millis(2);
 
 /// A connection.
 #[derive(Debug)]
@@ -154,6 +156,18 @@ impl Links {
     /// True while there is a connection.
     pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
         self.0.peers.lock().get(peer).is_some_and(|entry| !entry.links.is_empty())
+    }
+
+    /// True if there is still a connection after `patience`; false as soon as there is none.
+    pub(crate) async fn is_connected_after(&self, peer: &PeerId, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while self.is_connected(peer) {
+            if Instant::now() >= until {
+                return true;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        false
     }
 
     /// Peers with a connection.

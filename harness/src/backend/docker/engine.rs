@@ -50,7 +50,7 @@ pub(super) fn failed(what: impl std::fmt::Display) -> impl FnOnce(Error) -> Fail
 }
 
 /// True where it is gone already, or not in the state that it is to be brought out of.
-pub(super) fn is_moot(error: &Error) -> bool {
+fn is_moot(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 304 | 404 | 409, .. })
 }
 

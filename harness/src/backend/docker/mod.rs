@@ -1,5 +1,8 @@
 //! Nodes as containers of the local Docker engine: an image of the static binary and nothing else, one bridge with a
 //! subnet of its own, static addresses. Everything carries a label, by which it is taken away.
+//!
+//! A node's address is that of a container beside the node's, which only waits. So the address outlives the node, as a
+//! machine's outlives its processes: who dials a dead node is refused, instead of waiting for an answer of nobody.
 
 mod engine;
 mod image;
@@ -19,7 +22,7 @@ use bollard::query_parameters::{
     LogsOptionsBuilder,
 };
 use edge_faas_core::results::Source;
-use engine::{failed, is_moot, unless_moot};
+use engine::{failed, unless_moot};
 use futures::stream::StreamExt;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -90,6 +93,11 @@ impl Docker {
         format!("edge-faas-{}-node-{node}", self.run).to_lowercase()
     }
 
+    /// The container that has the node's address, and lives as long as the run.
+    fn sandbox(&self, node: u32) -> String {
+        format!("{}-address", self.name(node))
+    }
+
     fn ip(&self, node: u32) -> Ipv4Addr {
         Ipv4Addr::new(10, self.second, (1 + node / LAST).min(255) as u8, (1 + node % LAST) as u8)
     }
@@ -100,6 +108,27 @@ impl Docker {
         (quota as i64).max(QUOTA_MIN)
     }
 
+    /// Brings a node's address up.
+    async fn start_sandbox(&self, node: u32) -> Result<(), Failure> {
+        let endpoint = EndpointSettings {
+            ipam_config: Some(EndpointIpamConfig {
+                ipv4_address: Some(self.ip(node).to_string()),
+                ..EndpointIpamConfig::default()
+            }),
+            ..EndpointSettings::default()
+        };
+        let host = HostConfig { network_mode: Some(self.network.clone()), ..HostConfig::default() };
+        let endpoints = HashMap::from([(self.network.clone(), endpoint)]);
+        let body = ContainerCreateBody {
+            networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoints) }),
+            ..self.container(vec!["pause".to_owned()], host)
+        };
+        let (name, what) = (self.sandbox(node), format!("node {node}: the container of its address"));
+        self.create_container(&name, &what, body).await?;
+        self.start_container(&name, &what).await
+    }
+
+    /// Makes a node's own container, which is where its limits are.
     async fn create(&self, node: u32, settings: &NodeSettings) -> Result<(), Failure> {
         let mut command: Vec<String> = ["node", "--state", STATE, "--http"].map(str::to_owned).into();
         command.push(format!("0.0.0.0:{HTTP_PORT}"));
@@ -108,38 +137,46 @@ impl Docker {
         for (key, value) in settings.iter().chain([&("http.open".to_owned(), "true".to_owned())]) {
             command.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
-        let memory = self.plan.class(node).map(|class| i64::try_from(class.memory).unwrap_or(i64::MAX));
-        let endpoint = EndpointSettings {
-            ipam_config: Some(EndpointIpamConfig {
-                ipv4_address: Some(self.ip(node).to_string()),
-                ..EndpointIpamConfig::default()
-            }),
-            ..EndpointSettings::default()
+        let host = HostConfig {
+            network_mode: Some(format!("container:{}", self.sandbox(node))),
+            memory: self.plan.class(node).map(|class| i64::try_from(class.memory).unwrap_or(i64::MAX)),
+            cpu_period: Some(PERIOD),
+            cpu_quota: Some(self.quota(node, 1.0)),
+            ..HostConfig::default()
         };
-        let body = ContainerCreateBody {
+        let body = self.container(command, host);
+        self.create_container(&self.name(node), &format!("node {node}: its container"), body).await
+    }
+
+    async fn run_node(&self, node: u32) -> Result<(), Failure> {
+        self.start_container(&self.name(node), &format!("node {node}: its container")).await
+    }
+
+    /// A container of the run's image that runs this command.
+    fn container(&self, command: Vec<String>, host: HostConfig) -> ContainerCreateBody {
+        ContainerCreateBody {
             image: Some(self.image.clone()),
             cmd: Some(command),
             labels: Some(HashMap::from([(LABEL.to_owned(), self.run.clone())])),
-            host_config: Some(HostConfig {
-                network_mode: Some(self.network.clone()),
-                memory,
-                cpu_period: Some(PERIOD),
-                cpu_quota: Some(self.quota(node, 1.0)),
-                ..HostConfig::default()
-            }),
-            networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
-            }),
+            host_config: Some(host),
             ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::new().name(&self.name(node)).build();
-        let created = self.engine.docker.create_container(Some(options), body).await;
-        created.map(drop).map_err(failed(format!("node {node}: its container cannot be made")))
+        }
     }
 
-    async fn run_container(&self, node: u32) -> Result<(), Failure> {
-        let started = self.engine.docker.start_container(&self.name(node), None).await;
-        started.map_err(failed(format!("node {node}: its container does not start")))
+    async fn create_container(
+        &self,
+        name: &str,
+        what: &str,
+        body: ContainerCreateBody,
+    ) -> Result<(), Failure> {
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let created = self.engine.docker.create_container(Some(options), body).await;
+        created.map(drop).map_err(failed(format!("{what} cannot be made")))
+    }
+
+    async fn start_container(&self, name: &str, what: &str) -> Result<(), Failure> {
+        let started = self.engine.docker.start_container(name, None).await;
+        started.map_err(failed(format!("{what} does not start")))
     }
 }
 
@@ -158,8 +195,9 @@ impl Backend for Docker {
     }
 
     async fn start(&self, node: u32, settings: &NodeSettings) -> Result<(), Failure> {
+        self.start_sandbox(node).await?;
         self.create(node, settings).await?;
-        self.run_container(node).await
+        self.run_node(node).await
     }
 
     async fn kill(&self, node: u32) -> Result<(), Failure> {
@@ -173,20 +211,13 @@ impl Backend for Docker {
     }
 
     async fn restart(&self, node: u32, settings: &NodeSettings, fresh: bool) -> Result<(), Failure> {
-        // One that is silent has to be woken to be killed.
-        let woken = self.engine.docker.unpause_container(&self.name(node)).await;
-        if let Err(error) = woken
-            && !is_moot(&error)
-            && !matches!(error, Error::DockerResponseServerError { status_code: 500, .. })
-        {
-            return Err(failed(format!("node {node}"))(error));
-        }
+        // The engine wakes one that is silent only after the signal: it says nothing any more.
         self.kill(node).await?;
         if fresh {
             self.engine.remove_containers(&[self.name(node)]).await?;
             self.create(node, settings).await?;
         }
-        self.run_container(node).await
+        self.run_node(node).await
     }
 
     async fn set_share(&self, node: u32, share: f64) -> Result<bool, Failure> {
