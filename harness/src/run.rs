@@ -32,6 +32,8 @@ const LATE_US: i64 = 5_000;
 pub struct Wishes {
     /// Run although links are not what the scenario asks for.
     pub bad_links: bool,
+    /// How long each step of getting ready may take, if not as long as by default ([`Network::new`]).
+    pub ready: Option<Duration>,
 }
 
 /// How a repetition went, apart from its rows.
@@ -83,7 +85,7 @@ async fn run(
     watcher: &dyn Watcher,
 ) -> Result<(RepetitionWriter, Quality), Failure> {
     let begun = std::time::Instant::now();
-    let network = Arc::new(Network::new(plan.clone(), backend)?);
+    let network = Arc::new(Network::new(plan.clone(), backend, wishes.ready)?);
     network.bring_up().await?;
     let up_seconds = begun.elapsed().as_secs_f64();
     let mut links = links::measure(&network, LinkMoment::Before).await?;
@@ -131,7 +133,13 @@ async fn run(
         links,
         nodes,
     };
-    story.write(&mut writer).map_err(Failure::other)?;
+    story.write(&mut writer).map_err(|error| {
+        let place = std::env::temp_dir();
+        Failure::Other(format!(
+            "{}: the rows cannot be kept there: {error}; make room, or let TMPDIR name another place",
+            place.display()
+        ))
+    })?;
     let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts };
     Ok((writer, quality))
 }

@@ -5,9 +5,8 @@
 
 mod common;
 
-use common::{Place, SMALL, check_small, complaint, node, processes, succeeded};
+use common::{Place, SMALL, check_small, complaint, node, processes, script, succeeded};
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,12 +172,11 @@ fn nothing_is_left_of_a_run_that_fails_half_way() {
     let place = Place::new();
     let scenario = place.file("faults.toml", FAULTS);
     // A node that starts once, and not again.
-    let script = format!(
-        "#!/bin/sh\nif [ -d \"$3\" ]; then echo I have had enough; exit 1; fi\nexec {} \"$@\"\n",
+    let lines = format!(
+        "if [ -d \"$3\" ]; then echo I have had enough; exit 1; fi\nexec {} \"$@\"",
         node().display()
     );
-    let script = place.file("node", &script);
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = script(&place, &lines);
     let more = ["--backend", "process", "--node", script.to_str().unwrap()];
     let output = place.command(&scenario, &more).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -90,7 +90,8 @@ impl Backend for Memory {
             }
             Err(error) => {
                 runtime.shutdown_background();
-                Err(Failure::Other(format!("node {node}: {error}")))
+                let taken = self.subnet.taken(node).map(|taken| format!("\n{taken}")).unwrap_or_default();
+                Err(Failure::Other(format!("node {node}: {error}{taken}")))
             }
         }
     }

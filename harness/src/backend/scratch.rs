@@ -19,6 +19,14 @@ pub struct Scratch {
     _lock: File,
 }
 
+/// What is said where something cannot be kept while a run runs: most often the disk is full.
+pub(super) fn no_room(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Other(format!(
+        "{}: cannot be written: {error}; make room there, or let TMPDIR name another place",
+        path.display()
+    ))
+}
+
 fn root() -> PathBuf {
     std::env::temp_dir().join(ROOT)
 }
@@ -30,9 +38,7 @@ impl Scratch {
     /// If it cannot be made.
     pub fn new() -> Result<Self, Failure> {
         let root = root();
-        let failed = |error: std::io::Error| {
-            Failure::Other(format!("{}: {error}; TMPDIR names another place for it", root.display()))
-        };
+        let failed = |error: std::io::Error| no_room(&root, &error);
         fs::create_dir_all(&root).map_err(failed)?;
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&root).map_err(failed)?.keep();
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
@@ -56,9 +62,14 @@ impl Scratch {
     }
 
     /// Notes a process, so that it can be ended if this one cannot.
-    pub fn note(&self, process: u32) -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(PROCESSES))?;
-        writeln!(file, "{process}")
+    ///
+    /// # Errors
+    /// If it cannot be noted.
+    pub fn note(&self, process: u32) -> Result<(), Failure> {
+        let path = self.folder.join(PROCESSES);
+        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+        let noted = file.and_then(|mut file| writeln!(file, "{process}"));
+        noted.map_err(|error| no_room(&path, &error))
     }
 
     /// Takes away what runs left that were killed: their processes, then their folders. Returns what was taken away.

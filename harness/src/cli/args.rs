@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Plays scenarios of decentralized edge FaaS with real nodes, and writes what the simulator writes.
 #[derive(Debug, Parser)]
@@ -62,6 +63,10 @@ pub(super) struct Run {
     /// Runs although links are not what the scenario asks for. The manifest says so.
     #[arg(long)]
     pub(super) allow_bad_links: bool,
+    /// How long a node may take to answer, then the nodes to find each other, then the functions to be found: `5min`. By
+    /// default 60 s, 120 s, 120 s.
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
+    pub(super) ready_timeout: Option<Duration>,
     /// Prints nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
@@ -139,5 +144,12 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
         _ => Err(format!("`{text}` is not KEY=VALUE, for instance network.nodes=5")),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match edge_faas_core::units::duration(text)? {
+        none if none.is_zero() => Err(format!("{text:?} is no time to wait: it must be above zero")),
+        some => Ok(Duration::from_nanos(some.as_nanos().unsigned_abs())),
     }
 }

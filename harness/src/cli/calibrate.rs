@@ -51,7 +51,7 @@ async fn play(
         let writer = calibrate::writer(variant, source(args.backend))?;
         let backend = ground.backend(&plan).await?;
         let progress = Progress::new(&variant.scenario, variant.label.clone(), args.quiet);
-        let wishes = Wishes { bad_links: args.allow_bad_links };
+        let wishes = Wishes { bad_links: args.allow_bad_links, ..Wishes::default() };
         let played = repeat(plan, &inputs, backend, writer, wishes, stop, &progress).await;
         drop(progress);
         let (writer, quality) = played.map_err(|error| error.during(&variant.label))?;

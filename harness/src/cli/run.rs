@@ -212,12 +212,11 @@ async fn play(
 ) -> Result<String, Failure> {
     let meter = Meter::start();
     let target = &prepared.target;
-    let folder = RunFolder::begin(target)
-        .map_err(|error| Failure::Other(format!("{}: cannot be made: {error}", target.display())))?
-        .ok_or_else(|| {
-            Failure::Input(format!("{}: another process makes this run; wait for it", target.display()))
-        })?;
-    let mut writer = RunWriter::new(folder, source(args.backend)).map_err(Failure::other)?;
+    let folder = RunFolder::begin(target).map_err(|error| unwritten(target, error))?.ok_or_else(|| {
+        Failure::Input(format!("{}: another process makes this run; wait for it", target.display()))
+    })?;
+    let mut writer =
+        RunWriter::new(folder, source(args.backend)).map_err(|error| unwritten(target, error))?;
     let mut real =
         RealNodes { links: METHOD.to_owned(), left_out: prepared.left_out.clone(), ..RealNodes::default() };
     let (mut seconds, mut up_seconds) = (0.0, 0.0f64);
@@ -241,17 +240,18 @@ async fn play(
             let plan = Arc::new(Plan::new(scenario.clone(), inputs, repetition)?);
             let backend = ground.backend(&plan).await?;
             let progress = Progress::new(&scenario, label.clone(), args.quiet);
-            let wishes = Wishes { bad_links: args.allow_bad_links };
+            let wishes = Wishes { bad_links: args.allow_bad_links, ready: args.ready_timeout };
             let result = repeat(plan, inputs, backend, rows, wishes, stop, &progress).await;
             drop(progress);
             let (rows, quality) = result.map_err(|error| error.during(&label))?;
             note(&mut real, &label, &quality);
             seconds += quality.seconds;
             up_seconds = up_seconds.max(quality.up_seconds);
-            writer.append(rows.finish().map_err(Failure::other)?).map_err(Failure::other)?;
+            let rows = rows.finish().map_err(|error| unwritten(&std::env::temp_dir(), error))?;
+            writer.append(rows).map_err(|error| unwritten(target, error))?;
         }
     }
-    let (mut folder, written) = writer.finish().map_err(Failure::other)?;
+    let (mut folder, written) = writer.finish().map_err(|error| unwritten(target, error))?;
     let manifest = Manifest {
         schema: SCHEMA,
         stopped: None,
@@ -286,11 +286,23 @@ async fn play(
             ..Cost::default()
         },
     };
-    let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
-    manifest.write(&mut file).map_err(Failure::other)?;
-    folder.close(MANIFEST, file).map_err(Failure::other)?;
-    folder.complete().map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
+    let mut write_manifest = || {
+        let mut file = folder.create(MANIFEST)?;
+        manifest.write(&mut file)?;
+        folder.close(MANIFEST, file)
+    };
+    write_manifest().map_err(|error| unwritten(&target.join(MANIFEST), error))?;
+    folder.complete().map_err(|error| unwritten(target, error))?;
     Ok(report(&manifest, &real, up_seconds, &written.summaries, target))
+}
+
+/// What is said where something cannot be written: most often the disk is full.
+fn unwritten(what: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Other(format!(
+        "{}: cannot be written: {error}; nothing was kept. Make room there, or name another place: --output DIR for the run's \
+         folder, TMPDIR for what is kept meanwhile",
+        what.display()
+    ))
 }
 
 /// Cancelled when the user, or the system, ends the program.

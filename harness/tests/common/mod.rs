@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unreachable_pub)]
 
+pub mod engine;
+
 use assert_cmd::cargo::cargo_bin;
 use edge_faas_core::results::{
     MemoryFolder, MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
@@ -129,6 +131,14 @@ pub fn simulated(scenario: &Path) -> Vec<Row> {
     run.append(engine.finish().unwrap()).unwrap();
     let (folder, _) = run.finish().unwrap();
     rows(folder.get("calls.csv").unwrap())
+}
+
+/// A program in this place: a script for the shell, in whose arguments `$3` is the node's folder and `$5` its HTTP address.
+pub fn script(place: &Place, lines: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let script = place.file("node", &format!("#!/bin/sh\n{lines}\n"));
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
 }
 
 /// Fails with what a program said, if it did not succeed.

@@ -134,7 +134,17 @@ impl Docker {
         };
         let options = CreateContainerOptionsBuilder::new().name(&self.name(node)).build();
         let created = self.engine.docker.create_container(Some(options), body).await;
-        created.map(drop).map_err(failed(format!("node {node}: its container cannot be made")))
+        created.map(drop).map_err(|error| {
+            let gone = matches!(error, Error::DockerResponseServerError { status_code: 404, .. });
+            let failure = failed(format!("node {node}: its container cannot be made"))(error);
+            match failure {
+                Failure::Other(message) if gone => Failure::Other(format!(
+                    "{message}. Image and network of the run were there when it began: something took them away, such as \
+                     `docker system prune` or `harness clean`; run it again without"
+                )),
+                failure => failure,
+            }
+        })
     }
 
     async fn run_container(&self, node: u32) -> Result<(), Failure> {
