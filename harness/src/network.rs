@@ -116,7 +116,8 @@ impl Network {
     async fn trouble(&self, node: u32, problem: &str, advice: &str) -> Failure {
         let words = self.backend.last_words(node).await;
         let words = match words.trim_end() {
-            "" => " It said nothing.".to_owned(),
+            "" => " It said nothing: see whether --node (or EDGE_FAAS_NODE) names the program of a node."
+                .to_owned(),
             words => format!(" It said:\n{words}"),
         };
         let advice = if advice.is_empty() { String::new() } else { format!("\n{advice}") };
@@ -204,7 +205,7 @@ impl Network {
             Err(_) => {
                 let problem = format!("does not answer within {} s", patience.as_secs_f64());
                 let advice = "If this machine is busy, --ready-timeout DURATION waits longer and --set network.nodes=N \
-                              takes fewer nodes; else see whether --node (or EDGE_FAAS_NODE) names the program of a node";
+                              takes fewer nodes";
                 return Err(self.trouble(node, &problem, advice).await);
             }
         }

@@ -51,7 +51,7 @@ pub struct Quality {
     pub doubts: Vec<String>,
 }
 
-/// Runs one repetition and writes its rows. The backend is torn down afterwards, however it went.
+/// Runs one repetition and writes its rows. Its nodes are still there afterwards, however it went: [`end`] takes them away.
 ///
 /// # Errors
 /// What went wrong, or that it was interrupted.
@@ -64,15 +64,22 @@ pub async fn repeat(
     stop: &CancellationToken,
     watcher: &dyn Watcher,
 ) -> Result<(RepetitionWriter, Quality), Failure> {
-    let result = tokio::select! {
+    tokio::select! {
         biased;
         () = stop.cancelled() => Err(Failure::Interrupted),
-        result = run(plan, inputs, backend.clone(), writer, wishes, stop, watcher) => result,
-    };
+        result = run(plan, inputs, backend, writer, wishes, stop, watcher) => result,
+    }
+}
+
+/// Takes away the nodes of a repetition that ended with `result`.
+///
+/// # Errors
+/// What went wrong in the repetition, else that its nodes will not go.
+pub async fn end<T>(backend: &dyn Backend, result: Result<T, Failure>) -> Result<T, Failure> {
     let gone = backend.tear_down().await;
-    let (writer, quality) = result?;
+    let value = result?;
     gone.map_err(|error| error.during("the run went well, but its nodes will not go"))?;
-    Ok((writer, quality))
+    Ok(value)
 }
 
 async fn run(

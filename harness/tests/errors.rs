@@ -6,9 +6,9 @@
 mod common;
 
 use common::engine::{FakeEngine, Manner};
-use common::{Place, complaint, node, processes, script};
+use common::{Place, complaint, node, processes, script, succeeded};
 use edge_faas_harness::backend::{Backend, Memory};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -195,4 +195,72 @@ fn a_node_that_never_gets_ready() {
         assert_eq!(output.status.code(), Some(2));
         assert!(complaint(&output).contains(part), "{}", complaint(&output));
     }
+}
+
+/// What `harness clean` takes away in this place.
+fn cleaned(place: &Place) -> String {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("harness"));
+    // No engine: containers of other runs are not this test's.
+    command.arg("clean").env("TMPDIR", place.path()).env("DOCKER_HOST", "unix:///no/such");
+    let output = command.output().unwrap();
+    succeeded(&output);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Waits until so many nodes of this place run.
+fn await_nodes(place: &Place, wanted: usize) {
+    let here = || processes(place.path().to_str().unwrap());
+    for _ in 0..600 {
+        if here() == wanted {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("there are {} nodes, not {wanted}", here());
+}
+
+#[test]
+fn nodes_that_are_kept_stay_until_they_are_cleaned_up() {
+    let place = Place::new();
+    let more = ["--backend", "process", "--node", node().to_str().unwrap()];
+    let keep = [&more[..], &["--keep"]].concat();
+    let output = short(&place, &keep).output().unwrap();
+    succeeded(&output);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("kept: nodes 0 to 1") && said.contains("harness clean"), "{said}");
+    await_nodes(&place, 2);
+    let urls: Vec<&str> = said.split_whitespace().filter_map(|word| word.strip_prefix("http://")).collect();
+    assert_eq!(urls.len(), 2, "{said}");
+    for url in urls {
+        TcpStream::connect(url.trim_end_matches(';')).expect(url);
+    }
+    // The next run has other addresses, and takes away its own nodes only.
+    succeeded(&short(&place, &[&more[..], &["--force"]].concat()).output().unwrap());
+    await_nodes(&place, 2);
+    let gone = cleaned(&place);
+    assert_eq!(gone.matches("process ").count(), 2, "{gone}");
+    await_nodes(&place, 0);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn nodes_of_a_run_that_failed_are_kept_too() {
+    let place = Place::new();
+    let lines = format!("case \"$3\" in */node-1) sleep 1; exit 1;; esac\nexec {} \"$@\"", node().display());
+    let program = script(&place, &lines);
+    let more = ["--backend", "process", "--node", program.to_str().unwrap(), "--keep"];
+    let output = short(&place, &more).output().unwrap();
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("node 1 ended") && said.contains("kept: ") && said.contains("clean"), "{said}");
+    assert_eq!(place.run(), None);
+    await_nodes(&place, 1);
+    let gone = cleaned(&place);
+    assert_eq!(gone.matches("process ").count(), 1, "{gone}");
+    await_nodes(&place, 0);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
+    // Nodes within the process end with it.
+    let output = short(&place, &["--backend", "memory", "--keep"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaint(&output).contains("--backend process or docker"), "{}", complaint(&output));
 }

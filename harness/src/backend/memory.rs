@@ -138,6 +138,8 @@ impl Backend for Memory {
         String::new()
     }
 
+    fn keep(&self) {}
+
     async fn tear_down(&self) -> Result<(), Failure> {
         self.nodes.lock().clear();
         Ok(())

@@ -134,6 +134,14 @@ impl Backend for Process {
         words.join("\n")
     }
 
+    fn keep(&self) {
+        for child in std::mem::take(&mut *self.children.lock()).into_values() {
+            // Dropped, it would be killed.
+            std::mem::forget(child);
+        }
+        self.scratch.keep();
+    }
+
     async fn tear_down(&self) -> Result<(), Failure> {
         let children = std::mem::take(&mut *self.children.lock());
         let mut failed = Ok(());

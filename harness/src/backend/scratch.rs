@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where such folders are.
 const ROOT: &str = "edge-faas-harness";
@@ -16,6 +17,7 @@ const PROCESSES: &str = "processes";
 #[derive(Debug)]
 pub struct Scratch {
     folder: PathBuf,
+    kept: AtomicBool,
     _lock: File,
 }
 
@@ -43,12 +45,17 @@ impl Scratch {
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&root).map_err(failed)?.keep();
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Scratch { folder, _lock: lock })
+        Ok(Scratch { folder, kept: AtomicBool::new(false), _lock: lock })
     }
 
     /// A name for this run that no other has.
     pub fn name(&self) -> &str {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("run")
+    }
+
+    /// Lets it stay when it is dropped, until `harness clean` takes it away.
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
     }
 
     /// What a node keeps over restarts.
@@ -113,7 +120,9 @@ fn left(folder: &Path) -> Vec<i32> {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // `harness clean` takes away what will not go now.
-        let _ = fs::remove_dir_all(&self.folder);
+        if !self.kept.load(Ordering::Relaxed) {
+            // `harness clean` takes away what will not go now.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }

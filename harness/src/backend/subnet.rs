@@ -25,13 +25,20 @@ impl Subnet {
         for second in SECOND {
             let address = SocketAddr::from((Ipv4Addr::new(127, second, 0, 1), HOLD_PORT));
             match TcpListener::bind(address) {
-                Ok(hold) => return Ok(Subnet { second, _hold: hold }),
+                Ok(hold) => {
+                    let subnet = Subnet { second, _hold: hold };
+                    match subnet.taken(0) {
+                        None => return Ok(subnet),
+                        // Nodes that were kept, or left, are no run that holds it.
+                        Some(taken) => reason = taken,
+                    }
+                }
                 Err(error) => reason = format!("{address}: {error}"),
             }
         }
         Err(Failure::Other(format!(
-            "no loopback addresses are free for the nodes ({reason}): wait for other runs of the harness to end, or see \
-             whether this system has all of 127.0.0.0/8 (Linux does)"
+            "no loopback addresses are free for the nodes ({reason}). Wait for other runs of the harness to end; `harness clean` \
+             takes away nodes that were kept or left; this system must have all of 127.0.0.0/8 (Linux does)"
         )))
     }
 

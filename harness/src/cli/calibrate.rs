@@ -7,7 +7,7 @@ use super::run::{Ground, source, stopping};
 use crate::calibrate::{self, Measured, Pair};
 use crate::failure::Failure;
 use crate::plan::Plan;
-use crate::run::{Wishes, repeat};
+use crate::run::{Wishes, end, repeat};
 use edge_faas_core::scenario::Loaded;
 use edge_faas_sim::cost;
 use edge_faas_sim::engine::Inputs;
@@ -52,7 +52,8 @@ async fn play(
         let backend = ground.backend(&plan).await?;
         let progress = Progress::new(&variant.scenario, variant.label.clone(), args.quiet);
         let wishes = Wishes { bad_links: args.allow_bad_links, ..Wishes::default() };
-        let played = repeat(plan, &inputs, backend, writer, wishes, stop, &progress).await;
+        let played = repeat(plan, &inputs, backend.clone(), writer, wishes, stop, &progress).await;
+        let played = end(&*backend, played).await;
         drop(progress);
         let (writer, quality) = played.map_err(|error| error.during(&variant.label))?;
         doubts.extend(quality.doubts.iter().map(|doubt| format!("{}: {doubt}", variant.label)));

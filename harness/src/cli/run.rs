@@ -8,7 +8,7 @@ use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
 use crate::failure::Failure;
 use crate::links::METHOD;
 use crate::plan::Plan;
-use crate::run::{Quality, Wishes, repeat};
+use crate::run::{Quality, Wishes, end, repeat};
 use crate::unsupported::{complaints, misplaced};
 use edge_faas_core::results::{
     self, Cost, Folder, MANIFEST, Manifest, Program, RealNodes, RepetitionPlan, RepetitionWriter, RunContext,
@@ -38,6 +38,11 @@ struct Prepared {
 fn prepare(args: &Run) -> Result<Prepared, Failure> {
     let path = args.scenario.to_str();
     let path = path.ok_or_else(|| Failure::input("the scenario's path is not valid UTF-8"))?;
+    if args.keep && args.backend == BackendKind::Memory {
+        return Err(Failure::input(
+            "--keep: nodes within this process end with it: use --backend process or docker",
+        ));
+    }
     let loaded = Scenario::load(path, &Disk, &args.overrides()).map_err(Failure::input)?;
     let mut loaded = restrict(loaded, &args.only)?;
     let Some(first) = loaded.variants.first() else {
@@ -196,19 +201,25 @@ pub(super) async fn run(args: &Run) -> Result<(), Failure> {
     let prepared = prepare(args)?;
     let stop = stopping()?;
     let ground = Ground::new(args.backend, args.node.as_deref(), &stop).await?;
-    let result = play(args, prepared, &ground, &stop).await;
+    let mut kept = None;
+    let result = play(args, prepared, &ground, &stop, &mut kept).await;
+    if let Some(kept) = kept {
+        let text = result.map_err(|failure| failure.and(&kept))? + &kept + "\n";
+        return if args.quiet { Ok(()) } else { print(&text) };
+    }
     let cleared = ground.clear().await;
     let text = result?;
     cleared?;
     if args.quiet { Ok(()) } else { print(&text) }
 }
 
-/// Plays all repetitions and writes their folder. Returns what to tell of it.
+/// Plays all repetitions and writes their folder. Returns what to tell of it; `kept` is what to tell of nodes that stay.
 async fn play(
     args: &Run,
     prepared: Prepared,
     ground: &Ground,
     stop: &CancellationToken,
+    kept: &mut Option<String>,
 ) -> Result<String, Failure> {
     let meter = Meter::start();
     let target = &prepared.target;
@@ -220,6 +231,7 @@ async fn play(
     let mut real =
         RealNodes { links: METHOD.to_owned(), left_out: prepared.left_out.clone(), ..RealNodes::default() };
     let (mut seconds, mut up_seconds) = (0.0, 0.0f64);
+    let mut left = prepared.loaded.variants.len() * prepared.repetitions as usize;
     for (variant, inputs) in prepared.loaded.variants.iter().zip(&prepared.inputs) {
         let scenario = Arc::new(variant.scenario.clone());
         for repetition in 0..prepared.repetitions {
@@ -241,8 +253,18 @@ async fn play(
             let backend = ground.backend(&plan).await?;
             let progress = Progress::new(&scenario, label.clone(), args.quiet);
             let wishes = Wishes { bad_links: args.allow_bad_links, ready: args.ready_timeout };
-            let result = repeat(plan, inputs, backend, rows, wishes, stop, &progress).await;
+            let nodes = plan.nodes();
+            let result = repeat(plan, inputs, backend.clone(), rows, wishes, stop, &progress).await;
             drop(progress);
+            left -= 1;
+            let stays = left == 0 || result.is_err();
+            let result = if args.keep && stays && !matches!(result, Err(Failure::Interrupted)) {
+                backend.keep();
+                *kept = Some(whereabouts(&*backend, nodes));
+                result
+            } else {
+                end(&*backend, result).await
+            };
             let (rows, quality) = result.map_err(|error| error.during(&label))?;
             note(&mut real, &label, &quality);
             seconds += quality.seconds;
@@ -303,6 +325,13 @@ fn unwritten(what: &Path, error: impl std::fmt::Display) -> Failure {
          folder, TMPDIR for what is kept meanwhile",
         what.display()
     ))
+}
+
+/// Where nodes are that stay.
+fn whereabouts(backend: &dyn Backend, nodes: u32) -> String {
+    let last = nodes.saturating_sub(1);
+    let (first, end) = (backend.http(0), backend.http(last));
+    format!("kept: nodes 0 to {last} at {first} to {end}; `harness clean` takes them away")
 }
 
 /// Cancelled when the user, or the system, ends the program.

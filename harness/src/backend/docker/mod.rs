@@ -222,6 +222,10 @@ impl Backend for Docker {
         lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await
     }
 
+    fn keep(&self) {
+        // The engine runs them, and `harness clean` knows their label.
+    }
+
     async fn tear_down(&self) -> Result<(), Failure> {
         let label = format!("{LABEL}={}", self.run);
         let filters = HashMap::from([("label", vec![label.as_str()])]);
