@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Place, SMALL, check_small, complaint, node, processes, script, succeeded};
+use common::{Place, SMALL, check_small, complaint, node, processes, script, succeeded, unpacked};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +19,14 @@ fn the_rows_are_the_simulators_but_for_what_time_decides() {
     succeeded(&output);
     check_small(&place, &scenario, "process");
     assert!(String::from_utf8_lossy(&output.stdout).contains("nodes up in"));
+    let logs = unpacked(&place.run().unwrap().join("logs.tar.gz"));
+    for node in 0..4 {
+        let log = &logs[&format!("repetition-0/node-{node}.log")];
+        assert!(log.contains("/tcp/4001"), "a node says where it listens: {log}");
+        let metrics = &logs[&format!("repetition-0/node-{node}.metrics")];
+        assert!(metrics.contains("edge_faas_held"), "{metrics}");
+    }
+    assert_eq!(logs.len(), 8);
     // Nothing is replaced by accident.
     let output = place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -182,6 +190,14 @@ fn nothing_is_left_of_a_run_that_fails_half_way() {
     assert_eq!(output.status.code(), Some(1));
     let said = complaint(&output);
     assert!(said.contains("node 1 ended as soon as it was started") && said.contains("had enough"), "{said}");
+    // What it said is where the message says.
+    let logs = said.lines().find_map(|line| line.strip_prefix("the nodes' logs and metrics: ")).expect(&said);
+    let logs = unpacked(std::path::Path::new(logs));
+    assert!(logs["failed/node-1.log"].contains("had enough"), "{logs:?}");
+    assert!(
+        logs["failed/node-2.metrics"].contains("edge_faas_held")
+            && !logs.contains_key("failed/node-1.metrics")
+    );
     assert_eq!(processes(place.path().to_str().unwrap()), 0);
     assert_eq!((place.left(), place.run()), (Vec::new(), None));
 }

@@ -138,6 +138,10 @@ impl Backend for Memory {
         String::new()
     }
 
+    async fn log(&self, _node: u32) -> Vec<u8> {
+        Vec::new()
+    }
+
     fn keep(&self) {}
 
     async fn tear_down(&self) -> Result<(), Failure> {

@@ -123,7 +123,7 @@ impl Backend for Process {
     }
 
     async fn last_words(&self, node: u32) -> String {
-        let text = fs::read(self.scratch.log(node)).unwrap_or_default();
+        let text = self.log(node).await;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let mut words: Vec<String> =
@@ -132,6 +132,10 @@ impl Backend for Process {
             words.extend(self.subnet.taken(node));
         }
         words.join("\n")
+    }
+
+    async fn log(&self, node: u32) -> Vec<u8> {
+        fs::read(self.scratch.log(node)).unwrap_or_default()
     }
 
     fn keep(&self) {

@@ -67,6 +67,9 @@ pub(super) struct Run {
     /// default 60 s, 120 s, 120 s.
     #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub(super) ready_timeout: Option<Duration>,
+    /// Keeps no logs and metrics of the nodes.
+    #[arg(long)]
+    pub(super) no_logs: bool,
     /// Leaves the nodes of the last repetition up, or of the one that failed: `harness clean` takes them away.
     #[arg(long)]
     pub(super) keep: bool,

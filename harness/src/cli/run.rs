@@ -7,6 +7,7 @@ use super::progress::Progress;
 use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
 use crate::failure::Failure;
 use crate::links::METHOD;
+use crate::logs::{LOGS, Logs, failed_logs, keep_failed};
 use crate::plan::Plan;
 use crate::run::{Quality, Wishes, end, repeat};
 use crate::unsupported::{complaints, misplaced};
@@ -231,6 +232,7 @@ async fn play(
     let mut real =
         RealNodes { links: METHOD.to_owned(), left_out: prepared.left_out.clone(), ..RealNodes::default() };
     let (mut seconds, mut up_seconds) = (0.0, 0.0f64);
+    let mut logs = Logs::default();
     let mut left = prepared.loaded.variants.len() * prepared.repetitions as usize;
     for (variant, inputs) in prepared.loaded.variants.iter().zip(&prepared.inputs) {
         let scenario = Arc::new(variant.scenario.clone());
@@ -256,6 +258,20 @@ async fn play(
             let nodes = plan.nodes();
             let result = repeat(plan, inputs, backend.clone(), rows, wishes, stop, &progress).await;
             drop(progress);
+            let result = match result {
+                Ok(done) if !args.no_logs => {
+                    // A label has no path's meaning.
+                    let folder = label.replace(['/', ' '], "-");
+                    logs.collect(&folder, &*backend, nodes).await.map(|()| done)
+                }
+                Err(failure) if !args.no_logs && failure != Failure::Interrupted => {
+                    let mut logs = Logs::default();
+                    let collected = logs.collect("failed", &*backend, nodes).await;
+                    let told = collected.ok().and_then(|()| keep_failed(logs, target));
+                    Err(told.iter().fold(failure, |failure, told| failure.and(told)))
+                }
+                result => result,
+            };
             left -= 1;
             let stays = left == 0 || result.is_err();
             let result = if args.keep && stays && !matches!(result, Err(Failure::Interrupted)) {
@@ -274,6 +290,14 @@ async fn play(
         }
     }
     let (mut folder, written) = writer.finish().map_err(|error| unwritten(target, error))?;
+    if !logs.is_empty() {
+        let write_logs = || {
+            let mut file = folder.create(LOGS)?;
+            logs.write(&mut file)?;
+            folder.close(LOGS, file)
+        };
+        write_logs().map_err(|error| unwritten(&target.join(LOGS), error))?;
+    }
     let manifest = Manifest {
         schema: SCHEMA,
         stopped: None,
@@ -315,6 +339,8 @@ async fn play(
     };
     write_manifest().map_err(|error| unwritten(&target.join(MANIFEST), error))?;
     folder.complete().map_err(|error| unwritten(target, error))?;
+    // Those of an earlier try are of no use any more.
+    let _ = std::fs::remove_file(failed_logs(target));
     Ok(report(&manifest, &real, up_seconds, &written.summaries, target))
 }
 
@@ -369,8 +395,11 @@ fn command(args: &Run) -> Vec<String> {
     if let Some(repetitions) = args.repetitions {
         words.extend(["--repetitions".to_owned(), repetitions.to_string()]);
     }
-    let flags =
-        [("--allow-unsupported", args.allow_unsupported), ("--allow-bad-links", args.allow_bad_links)];
+    let flags = [
+        ("--allow-unsupported", args.allow_unsupported),
+        ("--allow-bad-links", args.allow_bad_links),
+        ("--no-logs", args.no_logs),
+    ];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     words
 }

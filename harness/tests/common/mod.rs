@@ -80,6 +80,8 @@ impl Place {
         let runs =
             scenarios.flatten().flat_map(|scenario| std::fs::read_dir(scenario.path()).unwrap().flatten());
         let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
+        // Those are beside the folder that there would have been.
+        runs.retain(|run| !run.to_str().unwrap().ends_with(".failed-logs.tar.gz"));
         assert!(runs.len() <= 1, "{runs:?}");
         runs.pop()
     }
@@ -139,6 +141,20 @@ pub fn script(place: &Place, lines: &str) -> PathBuf {
     let script = place.file("node", &format!("#!/bin/sh\n{lines}\n"));
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     script
+}
+
+/// The files of packed logs, by name.
+pub fn unpacked(path: &Path) -> BTreeMap<String, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let text = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let (name, mut text) = (entry.path().unwrap().display().to_string(), String::new());
+        entry.read_to_string(&mut text).unwrap();
+        (name, text)
+    };
+    archive.entries().unwrap().map(text).collect()
 }
 
 /// Fails with what a program said, if it did not succeed.

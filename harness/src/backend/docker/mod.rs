@@ -147,6 +147,13 @@ impl Docker {
         })
     }
 
+    /// The last lines of a node's log: so many, or `all`.
+    async fn said(&self, node: u32, lines: &str) -> String {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(lines).build();
+        let lines = self.engine.docker.logs(&self.name(node), Some(options));
+        lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await
+    }
+
     async fn run_container(&self, node: u32) -> Result<(), Failure> {
         let started = self.engine.docker.start_container(&self.name(node), None).await;
         started.map_err(failed(format!("node {node}: its container does not start")))
@@ -217,9 +224,11 @@ impl Backend for Docker {
     }
 
     async fn last_words(&self, node: u32) -> String {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(LAST_WORDS).build();
-        let lines = self.engine.docker.logs(&self.name(node), Some(options));
-        lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await
+        self.said(node, LAST_WORDS).await
+    }
+
+    async fn log(&self, node: u32) -> Vec<u8> {
+        self.said(node, "all").await.into_bytes()
     }
 
     fn keep(&self) {
