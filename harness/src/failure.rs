@@ -32,6 +32,16 @@ impl Failure {
             other => other,
         }
     }
+
+    /// The same, with what else there is to say, on a line of its own.
+    #[must_use]
+    pub fn and(self, more: &str) -> Self {
+        match self {
+            Failure::Input(message) => Failure::Input(format!("{message}\n{more}")),
+            Failure::Other(message) => Failure::Other(format!("{message}\n{more}")),
+            Failure::Interrupted => Failure::Interrupted,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -6,6 +6,7 @@
 //! - [`player`] plays the schedule of calls that the simulator plays, [`faults`] the timeline of faults;
 //! - [`calibrate`] tells from runs of both what the simulator has to add;
 //! - [`conformance`] says whether a gateway behaves as OpenFaaS' does;
+//! - [`logs`] keeps what nodes said of themselves;
 //! - [`journal`] is what the nodes tell of it, [`rows`] makes the run's rows of both.
 
 pub mod backend;
@@ -18,6 +19,7 @@ pub mod faults;
 pub mod host;
 pub mod journal;
 pub mod links;
+pub mod logs;
 pub mod network;
 pub mod node;
 pub mod plan;

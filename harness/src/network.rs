@@ -16,9 +16,9 @@ use tokio::sync::watch;
 
 /// Nodes that are started, or told something, at once: more would only wait for the processor.
 const AT_ONCE: usize = 16;
-/// How long a node may take to answer after its start.
+/// How long a node may take to answer after its start, if the user does not say.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-/// How long the network may take to be ready.
+/// How long the network may take to be ready, if the user does not say.
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked.
 const TICK: Duration = Duration::from_millis(20);
@@ -35,6 +35,9 @@ pub struct Network {
     pub journal: Journal,
     client: reqwest::Client,
     nodes: Vec<State>,
+    /// How long is waited for a node to answer, for the nodes to find each other, and for the functions to be found: each
+    /// so long, if the user says.
+    patience: Option<Duration>,
     /// What faults have changed of their links.
     pub rules: Mutex<Rules>,
 }
@@ -54,14 +57,19 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
-    /// Nodes that are not up yet.
+    /// Nodes that are not up yet. `patience` is for each step of getting ready: to answer, to find each other, to find
+    /// the functions; `None`: 60 s for the first, 120 s for the others.
     ///
     /// # Errors
     /// If there is no HTTP client to be had.
-    pub fn new(plan: Arc<Plan>, backend: Arc<dyn Backend>) -> Result<Self, Failure> {
+    pub fn new(
+        plan: Arc<Plan>,
+        backend: Arc<dyn Backend>,
+        patience: Option<Duration>,
+    ) -> Result<Self, Failure> {
         let nodes = (0..plan.nodes()).map(|_| State::default()).collect();
         let (client, journal, rules) = (node::client()?, Journal::default(), Mutex::default());
-        Ok(Network { plan, backend, journal, client, nodes, rules })
+        Ok(Network { plan, backend, journal, client, nodes, patience, rules })
     }
 
     /// Starts all nodes, joins them, deploys the functions, and returns when everybody can be called.
@@ -77,7 +85,8 @@ impl Network {
         .await?;
         self.node(0).join(Vec::new()).await?;
         self.each(1..self.plan.nodes(), |node| self.join(node)).await?;
-        tokio::time::timeout(READY_PATIENCE, self.each(all.clone(), |node| self.await_member(node)))
+        let patience = self.patience.unwrap_or(READY_PATIENCE);
+        tokio::time::timeout(patience, self.each(all.clone(), |node| self.await_member(node)))
             .await
             .map_err(|_| self.not_ready("the nodes do not find each other"))??;
         self.each(all, |node| async move {
@@ -89,17 +98,30 @@ impl Network {
             Ok(())
         })
         .await?;
-        tokio::time::timeout(READY_PATIENCE, self.await_functions())
+        tokio::time::timeout(patience, self.await_functions())
             .await
             .map_err(|_| self.not_ready("not every function is announced"))?
     }
 
     fn not_ready(&self, what: &str) -> Failure {
         Failure::Other(format!(
-            "after {} s {what}: this machine may be too busy for {} nodes; try fewer (--set network.nodes=N)",
-            READY_PATIENCE.as_secs(),
+            "after {} s {what}: this machine may be too busy for {} nodes; try fewer (--set network.nodes=N) or wait longer \
+             (--ready-timeout DURATION)",
+            self.patience.unwrap_or(READY_PATIENCE).as_secs_f64(),
             self.plan.nodes()
         ))
+    }
+
+    /// What is wrong with a node, with its last words, and what to do about it.
+    async fn trouble(&self, node: u32, problem: &str, advice: &str) -> Failure {
+        let words = self.backend.last_words(node).await;
+        let words = match words.trim_end() {
+            "" => " It said nothing: see whether --node (or EDGE_FAAS_NODE) names the program of a node."
+                .to_owned(),
+            words => format!(" It said:\n{words}"),
+        };
+        let advice = if advice.is_empty() { String::new() } else { format!("\n{advice}") };
+        Failure::Other(format!("node {node} {problem}.{words}{advice}"))
     }
 
     /// Does something for several nodes, some at once.
@@ -176,15 +198,16 @@ impl Network {
                 tokio::time::sleep(TICK).await;
             }
         };
-        let problem = match tokio::time::timeout(START_PATIENCE, healthy).await {
-            Ok(true) => None,
-            Ok(false) => Some("ended as soon as it was started".to_owned()),
-            Err(_) => Some(format!("does not answer within {} s", START_PATIENCE.as_secs())),
-        };
-        if let Some(problem) = problem {
-            let words = self.backend.last_words(node).await;
-            let words = if words.is_empty() { String::new() } else { format!(". It said:\n{words}") };
-            return Err(Failure::Other(format!("node {node} {problem}{words}")));
+        let patience = self.patience.unwrap_or(START_PATIENCE);
+        match tokio::time::timeout(patience, healthy).await {
+            Ok(true) => {}
+            Ok(false) => return Err(self.trouble(node, "ended as soon as it was started", "").await),
+            Err(_) => {
+                let problem = format!("does not answer within {} s", patience.as_secs_f64());
+                let advice = "If this machine is busy, --ready-timeout DURATION waits longer and --set network.nodes=N \
+                              takes fewer nodes";
+                return Err(self.trouble(node, &problem, advice).await);
+            }
         }
         let id = self.journal.follow(node, &client).await?;
         let speed = self.plan.speed(node);
@@ -248,7 +271,11 @@ impl Network {
         let bucket = self.plan.scenario.kademlia.k as usize;
         let enough = PEERS_KNOWN.min(self.nodes.len().saturating_sub(1)).min(bucket);
         loop {
-            let peers = self.node(node).peers().await?;
+            let peers = match self.node(node).peers().await {
+                Ok(peers) => peers,
+                Err(error) if !self.backend.has_ended(node).await => return Err(error),
+                Err(_) => return Err(self.trouble(node, "ended while it joined the network", "").await),
+            };
             let known = peers.peers.iter().filter(|peer| peer.routing).count();
             if peers.joined && known >= enough {
                 return Ok(());

@@ -89,6 +89,12 @@ impl NodeClient {
         request.send().await.is_ok_and(|response| response.status().is_success())
     }
 
+    /// Its metrics as text; `None` if it does not answer at once.
+    pub async fn metrics(&self) -> Option<String> {
+        let request = self.client.get(format!("{}/metrics", self.url)).timeout(Duration::from_secs(2));
+        request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
+    }
+
     /// What it says of itself and of those it knows.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ const LATE_US: i64 = 5_000;
 pub struct Wishes {
     /// Run although links are not what the scenario asks for.
     pub bad_links: bool,
+    /// How long each step of getting ready may take, if not as long as by default ([`Network::new`]).
+    pub ready: Option<Duration>,
 }
 
 /// How a repetition went, apart from its rows.
@@ -49,7 +51,7 @@ pub struct Quality {
     pub doubts: Vec<String>,
 }
 
-/// Runs one repetition and writes its rows. The backend is torn down afterwards, however it went.
+/// Runs one repetition and writes its rows. Its nodes are still there afterwards, however it went: [`end`] takes them away.
 ///
 /// # Errors
 /// What went wrong, or that it was interrupted.
@@ -62,15 +64,22 @@ pub async fn repeat(
     stop: &CancellationToken,
     watcher: &dyn Watcher,
 ) -> Result<(RepetitionWriter, Quality), Failure> {
-    let result = tokio::select! {
+    tokio::select! {
         biased;
         () = stop.cancelled() => Err(Failure::Interrupted),
-        result = run(plan, inputs, backend.clone(), writer, wishes, stop, watcher) => result,
-    };
+        result = run(plan, inputs, backend, writer, wishes, stop, watcher) => result,
+    }
+}
+
+/// Takes away the nodes of a repetition that ended with `result`.
+///
+/// # Errors
+/// What went wrong in the repetition, else that its nodes will not go.
+pub async fn end<T>(backend: &dyn Backend, result: Result<T, Failure>) -> Result<T, Failure> {
     let gone = backend.tear_down().await;
-    let (writer, quality) = result?;
+    let value = result?;
     gone.map_err(|error| error.during("the run went well, but its nodes will not go"))?;
-    Ok((writer, quality))
+    Ok(value)
 }
 
 async fn run(
@@ -83,7 +92,7 @@ async fn run(
     watcher: &dyn Watcher,
 ) -> Result<(RepetitionWriter, Quality), Failure> {
     let begun = std::time::Instant::now();
-    let network = Arc::new(Network::new(plan.clone(), backend)?);
+    let network = Arc::new(Network::new(plan.clone(), backend, wishes.ready)?);
     network.bring_up().await?;
     let up_seconds = begun.elapsed().as_secs_f64();
     let mut links = links::measure(&network, LinkMoment::Before).await?;
@@ -131,7 +140,13 @@ async fn run(
         links,
         nodes,
     };
-    story.write(&mut writer).map_err(Failure::other)?;
+    story.write(&mut writer).map_err(|error| {
+        let place = std::env::temp_dir();
+        Failure::Other(format!(
+            "{}: the rows cannot be kept there: {error}; make room, or let TMPDIR name another place",
+            place.display()
+        ))
+    })?;
     let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts };
     Ok((writer, quality))
 }

@@ -90,7 +90,7 @@ fn a_calibration_is_a_file_that_scenarios_include() {
     let text = SMALL.replace("seed = 7", "seed = 7\ninclude = [\"measured/calibration.toml\"]");
     let (plain, measured) = (place.file("plain.toml", SMALL), place.file("measured.toml", &text));
     let mean = |scenario: &std::path::Path| {
-        let calls = simulated(scenario);
+        let calls = simulated(scenario).rows("calls.csv");
         let of = |call: &common::Row| call["latency_us"].parse::<f64>().unwrap();
         calls.iter().map(of).sum::<f64>() / calls.len() as f64
     };

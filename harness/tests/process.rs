@@ -6,10 +6,9 @@
 mod common;
 
 use common::deaths::{DEATHS, check_deaths};
-use common::{Place, SMALL, check_small, complaint, node, processes, simulated, succeeded};
+use common::{Place, SMALL, check_small, complaint, node, processes, script, simulated, succeeded, unpacked};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +21,14 @@ fn the_rows_are_the_simulators_but_for_what_time_decides() {
     succeeded(&output);
     check_small(&place, &scenario, "process");
     assert!(String::from_utf8_lossy(&output.stdout).contains("nodes up in"));
+    let logs = unpacked(&place.run().unwrap().join("logs.tar.gz"));
+    for node in 0..4 {
+        let log = &logs[&format!("repetition-0/node-{node}.log")];
+        assert!(log.contains("/tcp/4001"), "a node says where it listens: {log}");
+        let metrics = &logs[&format!("repetition-0/node-{node}.metrics")];
+        assert!(metrics.contains("edge_faas_held"), "{metrics}");
+    }
+    assert_eq!(logs.len(), 8);
     // Nothing is replaced by accident.
     let output = place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -242,17 +249,24 @@ fn nothing_is_left_of_a_run_that_fails_half_way() {
     let place = Place::new();
     let scenario = place.file("faults.toml", FAULTS);
     // A node that starts once, and not again.
-    let script = format!(
-        "#!/bin/sh\nif [ -d \"$3\" ]; then echo I have had enough; exit 1; fi\nexec {} \"$@\"\n",
+    let lines = format!(
+        "if [ -d \"$3\" ]; then echo I have had enough; exit 1; fi\nexec {} \"$@\"",
         node().display()
     );
-    let script = place.file("node", &script);
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = script(&place, &lines);
     let more = ["--backend", "process", "--node", script.to_str().unwrap()];
     let output = place.command(&scenario, &more).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = complaint(&output);
     assert!(said.contains("node 1 ended as soon as it was started") && said.contains("had enough"), "{said}");
+    // What it said is where the message says.
+    let logs = said.lines().find_map(|line| line.strip_prefix("the nodes' logs and metrics: ")).expect(&said);
+    let logs = unpacked(std::path::Path::new(logs));
+    assert!(logs["failed/node-1.log"].contains("had enough"), "{logs:?}");
+    assert!(
+        logs["failed/node-2.metrics"].contains("edge_faas_held")
+            && !logs.contains_key("failed/node-1.metrics")
+    );
     assert_eq!(processes(place.path().to_str().unwrap()), 0);
     assert_eq!((place.left(), place.run()), (Vec::new(), None));
 }

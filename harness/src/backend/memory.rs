@@ -90,7 +90,8 @@ impl Backend for Memory {
             }
             Err(error) => {
                 runtime.shutdown_background();
-                Err(Failure::Other(format!("node {node}: {error}")))
+                let taken = self.subnet.taken(node).map(|taken| format!("\n{taken}")).unwrap_or_default();
+                Err(Failure::Other(format!("node {node}: {error}{taken}")))
             }
         }
     }
@@ -136,6 +137,12 @@ impl Backend for Memory {
     async fn last_words(&self, _node: u32) -> String {
         String::new()
     }
+
+    async fn log(&self, _node: u32) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn keep(&self) {}
 
     async fn tear_down(&self) -> Result<(), Failure> {
         self.nodes.lock().clear();

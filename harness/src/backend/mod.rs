@@ -56,6 +56,14 @@ pub trait Backend: Send + Sync {
     /// Why a node is not up any more, in its own last words.
     async fn last_words(&self, node: u32) -> String;
 
+    /// All that a node has written to its output, also before it was started again; nothing where nodes have no output of
+    /// their own.
+    async fn log(&self, node: u32) -> Vec<u8>;
+
+    /// Leaves the nodes up when this program ends, until [`Scratch::clean`] or [`Engine::clean`] take them away. Nodes within
+    /// this process end with it all the same.
+    fn keep(&self);
+
     /// Takes everything away that it made. What is gone already is no failure.
     async fn tear_down(&self) -> Result<(), Failure>;
 }

@@ -1,5 +1,6 @@
 //! Nodes as processes of this machine.
 
+use super::scratch::no_room;
 use super::subnet::Subnet;
 use super::{Backend, HTTP_PORT, NODE_PORT, NodeSettings, Scratch};
 use crate::failure::Failure;
@@ -39,7 +40,9 @@ impl Process {
         let failed = |error: std::io::Error| {
             Failure::Other(format!("node {node}: {} does not start: {error}", self.binary.display()))
         };
-        let log = File::options().create(true).append(true).open(self.scratch.log(node)).map_err(failed)?;
+        let path = self.scratch.log(node);
+        let log = File::options().create(true).append(true).open(&path);
+        let log = log.map_err(|error| no_room(&path, &error))?;
         let mut command = Command::new(&self.binary);
         command.arg("node").arg("--state").arg(self.scratch.state(node));
         command.arg("--http").arg(format!("{}:{HTTP_PORT}", self.subnet.address(node)));
@@ -51,7 +54,7 @@ impl Process {
         command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(true);
         let child = command.spawn().map_err(failed)?;
         if let Some(process) = child.id() {
-            self.scratch.note(process).map_err(failed)?;
+            self.scratch.note(process)?;
         }
         self.children.lock().insert(node, child);
         Ok(())
@@ -120,9 +123,27 @@ impl Backend for Process {
     }
 
     async fn last_words(&self, node: u32) -> String {
-        let text = fs::read_to_string(self.scratch.log(node)).unwrap_or_default();
+        let text = self.log(node).await;
+        let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+        let mut words: Vec<String> =
+            lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect();
+        if self.has_ended(node).await {
+            words.extend(self.subnet.taken(node));
+        }
+        words.join("\n")
+    }
+
+    async fn log(&self, node: u32) -> Vec<u8> {
+        fs::read(self.scratch.log(node)).unwrap_or_default()
+    }
+
+    fn keep(&self) {
+        for child in std::mem::take(&mut *self.children.lock()).into_values() {
+            // Dropped, it would be killed.
+            std::mem::forget(child);
+        }
+        self.scratch.keep();
     }
 
     async fn tear_down(&self) -> Result<(), Failure> {

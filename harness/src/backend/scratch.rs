@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where such folders are.
 const ROOT: &str = "edge-faas-harness";
@@ -16,7 +17,16 @@ const PROCESSES: &str = "processes";
 #[derive(Debug)]
 pub struct Scratch {
     folder: PathBuf,
+    kept: AtomicBool,
     _lock: File,
+}
+
+/// What is said where something cannot be kept while a run runs: most often the disk is full.
+pub(super) fn no_room(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Other(format!(
+        "{}: cannot be written: {error}; make room there, or let TMPDIR name another place",
+        path.display()
+    ))
 }
 
 fn root() -> PathBuf {
@@ -30,19 +40,22 @@ impl Scratch {
     /// If it cannot be made.
     pub fn new() -> Result<Self, Failure> {
         let root = root();
-        let failed = |error: std::io::Error| {
-            Failure::Other(format!("{}: {error}; TMPDIR names another place for it", root.display()))
-        };
+        let failed = |error: std::io::Error| no_room(&root, &error);
         fs::create_dir_all(&root).map_err(failed)?;
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&root).map_err(failed)?.keep();
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Scratch { folder, _lock: lock })
+        Ok(Scratch { folder, kept: AtomicBool::new(false), _lock: lock })
     }
 
     /// A name for this run that no other has.
     pub fn name(&self) -> &str {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("run")
+    }
+
+    /// Lets it stay when it is dropped, until `harness clean` takes it away.
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
     }
 
     /// What a node keeps over restarts.
@@ -56,9 +69,14 @@ impl Scratch {
     }
 
     /// Notes a process, so that it can be ended if this one cannot.
-    pub fn note(&self, process: u32) -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(PROCESSES))?;
-        writeln!(file, "{process}")
+    ///
+    /// # Errors
+    /// If it cannot be noted.
+    pub fn note(&self, process: u32) -> Result<(), Failure> {
+        let path = self.folder.join(PROCESSES);
+        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+        let noted = file.and_then(|mut file| writeln!(file, "{process}"));
+        noted.map_err(|error| no_room(&path, &error))
     }
 
     /// Takes away what runs left that were killed: their processes, then their folders. Returns what was taken away.
@@ -102,7 +120,9 @@ fn left(folder: &Path) -> Vec<i32> {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // `harness clean` takes away what will not go now.
-        let _ = fs::remove_dir_all(&self.folder);
+        if !self.kept.load(Ordering::Relaxed) {
+            // `harness clean` takes away what will not go now.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Loopback addresses of nodes: each has one of its own, so that all have the same ports and keep them over restarts.
 
+use super::{HTTP_PORT, NODE_PORT};
 use crate::failure::Failure;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -24,13 +25,20 @@ impl Subnet {
         for second in SECOND {
             let address = SocketAddr::from((Ipv4Addr::new(127, second, 0, 1), HOLD_PORT));
             match TcpListener::bind(address) {
-                Ok(hold) => return Ok(Subnet { second, _hold: hold }),
+                Ok(hold) => {
+                    let subnet = Subnet { second, _hold: hold };
+                    match subnet.taken(0) {
+                        None => return Ok(subnet),
+                        // Nodes that were kept, or left, are no run that holds it.
+                        Some(taken) => reason = taken,
+                    }
+                }
                 Err(error) => reason = format!("{address}: {error}"),
             }
         }
         Err(Failure::Other(format!(
-            "no loopback addresses are free for the nodes ({reason}): wait for other runs of the harness to end, or see \
-             whether this system has all of 127.0.0.0/8 (Linux does)"
+            "no loopback addresses are free for the nodes ({reason}). Wait for other runs of the harness to end; `harness clean` \
+             takes away nodes that were kept or left; this system must have all of 127.0.0.0/8 (Linux does)"
         )))
     }
 
@@ -38,6 +46,20 @@ impl Subnet {
     pub(super) fn address(&self, node: u32) -> Ipv4Addr {
         let third = 1 + node / LAST;
         Ipv4Addr::new(127, self.second, third.min(255) as u8, (1 + node % LAST) as u8)
+    }
+
+    /// What to do if another program has one of the ports of a node that is not up; `None` if they are free.
+    pub(super) fn taken(&self, node: u32) -> Option<String> {
+        let taken = |port: &u16| {
+            let bound = TcpListener::bind((self.address(node), *port));
+            bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+        };
+        let port = [HTTP_PORT, NODE_PORT].into_iter().find(taken)?;
+        Some(format!(
+            "another program has port {port} of {}, or of all addresses: `ss -ltnp 'sport = :{port}'` says which; end it, or use \
+             --backend docker",
+            self.address(node)
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use edge_faas_sim::overrides::Overrides;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Plays scenarios of decentralized edge FaaS with real nodes, and writes what the simulator writes.
 #[derive(Debug, Parser)]
@@ -52,6 +53,16 @@ pub(super) struct Run {
     /// Runs although links are not what the scenario asks for. The manifest says so.
     #[arg(long)]
     pub(super) allow_bad_links: bool,
+    /// How long a node may take to answer, then the nodes to find each other, then the functions to be found: `5min`. By
+    /// default 60 s, 120 s, 120 s.
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
+    pub(super) ready_timeout: Option<Duration>,
+    /// Keeps no logs and metrics of the nodes.
+    #[arg(long)]
+    pub(super) no_logs: bool,
+    /// Leaves the nodes of the last repetition up, or of the one that failed: `harness clean` takes them away.
+    #[arg(long)]
+    pub(super) keep: bool,
     /// Prints nothing but errors.
     #[arg(long)]
     pub(super) quiet: bool,
@@ -114,4 +125,11 @@ pub(super) enum BackendKind {
     Process,
     /// All in one process, over a transport in memory.
     Memory,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match edge_faas_core::units::duration(text)? {
+        none if none.is_zero() => Err(format!("{text:?} is no time to wait: it must be above zero")),
+        some => Ok(Duration::from_nanos(some.as_nanos().unsigned_abs())),
+    }
 }

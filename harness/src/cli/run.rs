@@ -6,8 +6,9 @@ use super::progress::Progress;
 use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
 use crate::failure::Failure;
 use crate::links::METHOD;
+use crate::logs::{LOGS, Logs, failed_logs, keep_failed};
 use crate::plan::Plan;
-use crate::run::{Quality, Wishes, repeat};
+use crate::run::{Quality, Wishes, end, repeat};
 use crate::unsupported::{complaints, misplaced};
 use edge_faas_core::results::{
     self, Cost, Folder, MANIFEST, Manifest, Program, RealNodes, RepetitionPlan, RepetitionWriter, RunContext,
@@ -36,6 +37,11 @@ struct Prepared {
 }
 
 fn prepare(args: &Run) -> Result<Prepared, Failure> {
+    if args.keep && args.backend == BackendKind::Memory {
+        return Err(Failure::input(
+            "--keep: nodes within this process end with it: use --backend process or docker",
+        ));
+    }
     let loaded = args.overrides.load(&args.scenario, Grid::Real).map_err(Failure::input)?;
     let inputs: Result<Vec<Inputs>, Failure> = loaded
         .variants
@@ -185,31 +191,38 @@ pub(super) async fn run(args: &Run) -> Result<(), Failure> {
     let prepared = prepare(args)?;
     let stop = stopping()?;
     let ground = Ground::new(args.backend, args.node.as_deref(), &stop).await?;
-    let result = play(args, prepared, &ground, &stop).await;
+    let mut kept = None;
+    let result = play(args, prepared, &ground, &stop, &mut kept).await;
+    if let Some(kept) = kept {
+        let text = result.map_err(|failure| failure.and(&kept))? + &kept + "\n";
+        return if args.quiet { Ok(()) } else { print(&text) };
+    }
     let cleared = ground.clear().await;
     let text = result?;
     cleared?;
     if args.quiet { Ok(()) } else { print(&text) }
 }
 
-/// Plays all repetitions and writes their folder. Returns what to tell of it.
+/// Plays all repetitions and writes their folder. Returns what to tell of it; `kept` is what to tell of nodes that stay.
 async fn play(
     args: &Run,
     prepared: Prepared,
     ground: &Ground,
     stop: &CancellationToken,
+    kept: &mut Option<String>,
 ) -> Result<String, Failure> {
     let meter = Meter::start();
     let target = &prepared.target;
-    let folder = RunFolder::begin(target)
-        .map_err(|error| Failure::Other(format!("{}: cannot be made: {error}", target.display())))?
-        .ok_or_else(|| {
-            Failure::Input(format!("{}: another process makes this run; wait for it", target.display()))
-        })?;
-    let mut writer = RunWriter::new(folder, source(args.backend)).map_err(Failure::other)?;
+    let folder = RunFolder::begin(target).map_err(|error| unwritten(target, error))?.ok_or_else(|| {
+        Failure::Input(format!("{}: another process makes this run; wait for it", target.display()))
+    })?;
+    let mut writer =
+        RunWriter::new(folder, source(args.backend)).map_err(|error| unwritten(target, error))?;
     let mut real =
         RealNodes { links: METHOD.to_owned(), left_out: prepared.left_out.clone(), ..RealNodes::default() };
     let (mut seconds, mut up_seconds) = (0.0, 0.0f64);
+    let mut logs = Logs::default();
+    let mut left = prepared.loaded.variants.len() * prepared.repetitions as usize;
     for (variant, inputs) in prepared.loaded.variants.iter().zip(&prepared.inputs) {
         let scenario = Arc::new(variant.scenario.clone());
         for repetition in 0..prepared.repetitions {
@@ -230,17 +243,50 @@ async fn play(
             let plan = Arc::new(Plan::new(scenario.clone(), inputs, repetition)?);
             let backend = ground.backend(&plan).await?;
             let progress = Progress::new(&scenario, label.clone(), args.quiet);
-            let wishes = Wishes { bad_links: args.allow_bad_links };
-            let result = repeat(plan, inputs, backend, rows, wishes, stop, &progress).await;
+            let wishes = Wishes { bad_links: args.allow_bad_links, ready: args.ready_timeout };
+            let nodes = plan.nodes();
+            let result = repeat(plan, inputs, backend.clone(), rows, wishes, stop, &progress).await;
             drop(progress);
+            let result = match result {
+                Ok(done) if !args.no_logs => {
+                    // A label has no path's meaning.
+                    let folder = label.replace(['/', ' '], "-");
+                    logs.collect(&folder, &*backend, nodes).await.map(|()| done)
+                }
+                Err(failure) if !args.no_logs && failure != Failure::Interrupted => {
+                    let mut logs = Logs::default();
+                    let collected = logs.collect("failed", &*backend, nodes).await;
+                    let told = collected.ok().and_then(|()| keep_failed(logs, target));
+                    Err(told.iter().fold(failure, |failure, told| failure.and(told)))
+                }
+                result => result,
+            };
+            left -= 1;
+            let stays = left == 0 || result.is_err();
+            let result = if args.keep && stays && !matches!(result, Err(Failure::Interrupted)) {
+                backend.keep();
+                *kept = Some(whereabouts(&*backend, nodes));
+                result
+            } else {
+                end(&*backend, result).await
+            };
             let (rows, quality) = result.map_err(|error| error.during(&label))?;
             note(&mut real, &label, &quality);
             seconds += quality.seconds;
             up_seconds = up_seconds.max(quality.up_seconds);
-            writer.append(rows.finish().map_err(Failure::other)?).map_err(Failure::other)?;
+            let rows = rows.finish().map_err(|error| unwritten(&std::env::temp_dir(), error))?;
+            writer.append(rows).map_err(|error| unwritten(target, error))?;
         }
     }
-    let (mut folder, written) = writer.finish().map_err(Failure::other)?;
+    let (mut folder, written) = writer.finish().map_err(|error| unwritten(target, error))?;
+    if !logs.is_empty() {
+        let write_logs = || {
+            let mut file = folder.create(LOGS)?;
+            logs.write(&mut file)?;
+            folder.close(LOGS, file)
+        };
+        write_logs().map_err(|error| unwritten(&target.join(LOGS), error))?;
+    }
     let manifest = Manifest {
         schema: SCHEMA,
         stopped: None,
@@ -275,11 +321,32 @@ async fn play(
             ..Cost::default()
         },
     };
-    let mut file = folder.create(MANIFEST).map_err(Failure::other)?;
-    manifest.write(&mut file).map_err(Failure::other)?;
-    folder.close(MANIFEST, file).map_err(Failure::other)?;
-    folder.complete().map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
+    let mut write_manifest = || {
+        let mut file = folder.create(MANIFEST)?;
+        manifest.write(&mut file)?;
+        folder.close(MANIFEST, file)
+    };
+    write_manifest().map_err(|error| unwritten(&target.join(MANIFEST), error))?;
+    folder.complete().map_err(|error| unwritten(target, error))?;
+    // Those of an earlier try are of no use any more.
+    let _ = std::fs::remove_file(failed_logs(target));
     Ok(report(&manifest, &real, up_seconds, &written.summaries, target))
+}
+
+/// What is said where something cannot be written: most often the disk is full.
+fn unwritten(what: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Other(format!(
+        "{}: cannot be written: {error}; nothing was kept. Make room there, or name another place: --output DIR for the run's \
+         folder, TMPDIR for what is kept meanwhile",
+        what.display()
+    ))
+}
+
+/// Where nodes are that stay.
+fn whereabouts(backend: &dyn Backend, nodes: u32) -> String {
+    let last = nodes.saturating_sub(1);
+    let (first, end) = (backend.http(0), backend.http(last));
+    format!("kept: nodes 0 to {last} at {first} to {end}; `harness clean` takes them away")
 }
 
 /// Cancelled when the user, or the system, ends the program.
@@ -309,8 +376,11 @@ fn command(args: &Run) -> Vec<String> {
     let mut words = vec!["harness".to_owned(), "run".to_owned(), args.scenario.display().to_string()];
     words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
     words.extend(args.overrides.words());
-    let flags =
-        [("--allow-unsupported", args.allow_unsupported), ("--allow-bad-links", args.allow_bad_links)];
+    let flags = [
+        ("--allow-unsupported", args.allow_unsupported),
+        ("--allow-bad-links", args.allow_bad_links),
+        ("--no-logs", args.no_logs),
+    ];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     words
 }

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 pub mod deaths;
+pub mod engine;
 
 use assert_cmd::cargo::cargo_bin;
 use edge_faas_core::results::{
@@ -31,6 +32,8 @@ pub fn node() -> &'static Path {
     NODE.get_or_init(|| {
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "-p", "edge-faas-node", "--bin", "edge-faas"])
+            // Set for this test by cargo; a build script that looks at it would run again, and all that depends on it.
+            .env_remove("CARGO_MANIFEST_DIR")
             .current_dir(workspace())
             .status()
             .unwrap();
@@ -80,6 +83,8 @@ impl Place {
         let runs =
             scenarios.flatten().flat_map(|scenario| std::fs::read_dir(scenario.path()).unwrap().flatten());
         let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
+        // Those are beside the folder that there would have been.
+        runs.retain(|run| !run.to_str().unwrap().ends_with(".failed-logs.tar.gz"));
         assert!(runs.len() <= 1, "{runs:?}");
         runs.pop()
     }
@@ -155,6 +160,28 @@ pub fn simulated(scenario: &Path) -> Simulated {
     let mut run = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
     run.append(engine.finish().unwrap()).unwrap();
     Simulated(run.finish().unwrap().0)
+}
+
+/// A program in this place: a script for the shell, in whose arguments `$3` is the node's folder and `$5` its HTTP address.
+pub fn script(place: &Place, lines: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let script = place.file("node", &format!("#!/bin/sh\n{lines}\n"));
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+/// The files of packed logs, by name.
+pub fn unpacked(path: &Path) -> BTreeMap<String, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let text = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let (name, mut text) = (entry.path().unwrap().display().to_string(), String::new());
+        entry.read_to_string(&mut text).unwrap();
+        (name, text)
+    };
+    archive.entries().unwrap().map(text).collect()
 }
 
 /// Fails with what a program said, if it did not succeed.

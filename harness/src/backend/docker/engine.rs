@@ -67,9 +67,13 @@ impl Engine {
     /// # Errors
     /// If there is none, or it is too old.
     pub async fn connect() -> Result<Self, Failure> {
+        let place = match std::env::var("DOCKER_HOST") {
+            Ok(host) => format!(" at DOCKER_HOST={host}"),
+            Err(_) => String::new(),
+        };
         let none = |error: Error| {
             Failure::Other(format!(
-                "no Docker engine answers ({error}): start it, or use --backend process or memory"
+                "no Docker engine answers{place} ({error}): start it, or use --backend process or memory"
             ))
         };
         let docker = bollard::Docker::connect_with_defaults().map_err(none)?;
@@ -78,7 +82,8 @@ impl Engine {
         let version = docker.client_version();
         if (version.major_version, version.minor_version) < API_MIN {
             return Err(Failure::Other(format!(
-                "the Docker engine speaks API {}.{}; Engine 20.10 (API {}.{}) or later is needed",
+                "the Docker engine speaks API {}.{}; Engine 20.10 (API {}.{}) or later is needed: upgrade it, or use --backend \
+                 process or memory",
                 version.major_version, version.minor_version, API_MIN.0, API_MIN.1
             )));
         }

@@ -163,6 +163,13 @@ impl Docker {
         }
     }
 
+    /// The last lines of a node's log: so many, or `all`.
+    async fn said(&self, node: u32, lines: &str) -> String {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(lines).build();
+        let lines = self.engine.docker.logs(&self.name(node), Some(options));
+        lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await
+    }
+
     async fn create_container(
         &self,
         name: &str,
@@ -171,7 +178,17 @@ impl Docker {
     ) -> Result<(), Failure> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let created = self.engine.docker.create_container(Some(options), body).await;
-        created.map(drop).map_err(failed(format!("{what} cannot be made")))
+        created.map(drop).map_err(|error| {
+            let gone = matches!(error, Error::DockerResponseServerError { status_code: 404, .. });
+            let failure = failed(format!("{what} cannot be made"))(error);
+            match failure {
+                Failure::Other(message) if gone => Failure::Other(format!(
+                    "{message}. Image and network of the run were there when it began: something took them away, such as \
+                     `docker system prune` or `harness clean`; run it again without"
+                )),
+                failure => failure,
+            }
+        })
     }
 
     async fn start_container(&self, name: &str, what: &str) -> Result<(), Failure> {
@@ -238,9 +255,15 @@ impl Backend for Docker {
     }
 
     async fn last_words(&self, node: u32) -> String {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(LAST_WORDS).build();
-        let lines = self.engine.docker.logs(&self.name(node), Some(options));
-        lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await
+        self.said(node, LAST_WORDS).await
+    }
+
+    async fn log(&self, node: u32) -> Vec<u8> {
+        self.said(node, "all").await.into_bytes()
+    }
+
+    fn keep(&self) {
+        // The engine runs them, and `harness clean` knows their label.
     }
 
     async fn tear_down(&self) -> Result<(), Failure> {
