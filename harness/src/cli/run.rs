@@ -36,7 +36,8 @@ struct Prepared {
 }
 
 fn prepare(args: &Run) -> Result<Prepared, Failure> {
-    let loaded = args.overrides.load(&args.scenario, Grid::Real).map_err(Failure::input)?;
+    let grid = if args.whole_grid { Grid::Whole } else { Grid::Real };
+    let loaded = args.overrides.load(&args.scenario, grid).map_err(Failure::input)?;
     let inputs: Result<Vec<Inputs>, Failure> = loaded
         .variants
         .iter()
@@ -309,8 +310,11 @@ fn command(args: &Run) -> Vec<String> {
     let mut words = vec!["harness".to_owned(), "run".to_owned(), args.scenario.display().to_string()];
     words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
     words.extend(args.overrides.words());
-    let flags =
-        [("--allow-unsupported", args.allow_unsupported), ("--allow-bad-links", args.allow_bad_links)];
+    let flags = [
+        ("--whole-grid", args.whole_grid),
+        ("--allow-unsupported", args.allow_unsupported),
+        ("--allow-bad-links", args.allow_bad_links),
+    ];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
     words
 }
