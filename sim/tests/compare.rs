@@ -508,3 +508,50 @@ manycall = { items = 40, every = "1min", calls = 1, entry = { nodes = [0] } }
     assert_eq!(said.code, 1);
     assert!(said.text.contains("FAILS: order of policies"), "{}", said.text);
 }
+
+#[test]
+fn a_table_puts_statistics_side_by_side() {
+    let scenario = SCENARIO.replace(
+        "[network]",
+        "[sweep]\n\"function.f.service_time\" = [\"10ms\", \"20ms\"]\n\"network.nodes\" = [5]\n\n[network]",
+    );
+    let run = run_with(&scenario, &["--repetitions", "2", "--set", "network.latency=5ms"]);
+    // Real nodes take 2 ms more.
+    let slower = |name: &str, text: String| {
+        let (header, rows) = text.split_once('\n').unwrap();
+        let line = |line: &str| match line.contains(",latency,all,p") {
+            true => with_column(&format!("{header}\n{line}\n"), "value", |value| value + 2_000)
+                .lines()
+                .nth(1)
+                .unwrap()
+                .to_owned(),
+            false => line.to_owned(),
+        };
+        let rows: Vec<String> = rows.lines().map(line).collect();
+        if name == "summary.csv" { format!("{header}\n{}\n", rows.join("\n")) } else { text.clone() }
+    };
+    let real = altered(&run, slower, Source::Docker);
+    let words = ["--fidelity", "--markdown", "--table", "latency.p50,success.share"];
+    let said = compare(real.path(), &run.folder, &words);
+    assert_eq!(said.code, 0, "{}", said.error);
+    let lines: Vec<&str> = said.text.lines().collect();
+    // A factor with one level says nothing.
+    assert_eq!(
+        lines[0],
+        "| function.f.service_time | latency.p50 simulated | real | difference | success.share simulated | real | difference |"
+    );
+    assert_eq!(lines[1], "|---|---:|---:|---:|---:|---:|---:|");
+    assert_eq!(lines.len(), 4);
+    for (line, level, [simulated, measured]) in
+        [(lines[2], "10ms", ["15 ms", "17 ms"]), (lines[3], "20ms", ["25 ms", "27 ms"])]
+    {
+        assert_eq!(line, format!("| {level} | {simulated} | {measured} | -2.0 ms | 100 % | 100 % | +0 % |"));
+    }
+    let said = compare(&run.folder, real.path(), &["--fidelity", "--table", "latency.p51"]);
+    assert_eq!(said.code, 2);
+    assert!(
+        said.error.contains("latency.p51 is no statistic of these runs; there are calls.count, "),
+        "{}",
+        said.error
+    );
+}

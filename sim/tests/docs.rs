@@ -138,6 +138,34 @@ fn question(scenario: &str) -> String {
 }
 
 #[test]
+fn the_page_about_the_thesis_has_every_experiment() {
+    let page = read("docs/reproducing-the-thesis.md");
+    let flowing = page.replace('\n', " ");
+    let mut experiments = 0;
+    for file in std::fs::read_dir(root().join("scenarios")).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_prefix("thesis-").and_then(|rest| rest.strip_suffix(".toml")) else {
+            continue;
+        };
+        experiments += 1;
+        let question = question(&read(&format!("scenarios/{file}")));
+        assert!(flowing.contains(&format!("*{question}*")), "{name}: not asked");
+        // What `scripts/reproduce-thesis` reads and fills.
+        for kind in ["prototype", "results"] {
+            let lines = |line: String| page.lines().filter(|other| *other == line).count();
+            assert_eq!(lines(format!("<!-- {kind}:{name} -->")), 1, "{kind}:{name}");
+            assert_eq!(lines(format!("<!-- end of {kind}:{name} -->")), 1, "{kind}:{name}");
+        }
+        let loaded = Scenario::load(root().join("scenarios").join(&file).to_str().unwrap(), &Disk, &[]);
+        let mut loaded = loaded.unwrap();
+        let whole = loaded.variants.len();
+        loaded.restrict(&loaded.real_levels()).unwrap();
+        assert!(loaded.variants.len() * 5 <= whole, "{name}: real nodes take long, they run a part of it");
+    }
+    assert_eq!(experiments, 4);
+}
+
+#[test]
 fn continuous_integration_runs_the_test_command_of_the_readme() {
     let commands = |text: &str| -> Vec<String> {
         text.lines().map(str::trim).filter(|line| line.starts_with("cargo test")).map(str::to_owned).collect()
@@ -165,6 +193,7 @@ fn links_inside_of_the_project_lead_somewhere() {
         "docs/architecture.md",
         "docs/comparing.md",
         "docs/node.md",
+        "docs/reproducing-the-thesis.md",
         "docs/results.md",
         "docs/scenario.md",
     ] {

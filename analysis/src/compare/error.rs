@@ -69,6 +69,14 @@ pub enum Incomparable {
         /// The folder.
         folder: PathBuf,
     },
+    /// A statistic that was asked for is in neither run.
+    #[error("{name} is no statistic of these runs; there are {known}")]
+    NoStatistic {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// The runs have nothing to judge in common.
     #[error(
         "the runs have no statistic in common that is judged: their scenarios measure no phase, or the margins leave all out"

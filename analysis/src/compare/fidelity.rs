@@ -91,12 +91,7 @@ pub struct Fidelity {
 /// # Errors
 /// If they are not one of each kind, were asked for other work, or keep no `calls.csv`.
 pub fn fidelity(base: &Run, new: &Run, margins: &Margins) -> Result<Fidelity, Incomparable> {
-    let backends = (base.manifest().backend, new.manifest().backend);
-    let (simulated, real) = match (backends.0 == Source::Sim, backends.1 == Source::Sim) {
-        (true, false) => (base, new),
-        (false, true) => (new, base),
-        _ => return Err(Incomparable::NotOneOfEach { base: backends.0, new: backends.1 }),
-    };
+    let (simulated, real) = one_of_each(base, new)?;
     let settings = scenario::settings(simulated.manifest(), real.manifest())?;
     let tolerances = margins.tolerances()?;
     let (of_simulated, of_real) = (samples(simulated)?, samples(real)?);
@@ -124,6 +119,16 @@ pub fn fidelity(base: &Run, new: &Run, margins: &Margins) -> Result<Fidelity, In
         && orders.iter().all(|order| order.holds);
     let (simulated, real) = (Side::of(simulated), Side::of(real));
     Ok(Fidelity { simulated, real, settings, rows, orders, missing, holds })
+}
+
+/// The simulated run and the one of real nodes, whichever is given first.
+pub(super) fn one_of_each<'a>(base: &'a Run, new: &'a Run) -> Result<(&'a Run, &'a Run), Incomparable> {
+    let backends = (base.manifest().backend, new.manifest().backend);
+    match (backends.0 == Source::Sim, backends.1 == Source::Sim) {
+        (true, false) => Ok((base, new)),
+        (false, true) => Ok((new, base)),
+        _ => Err(Incomparable::NotOneOfEach { base: backends.0, new: backends.1 }),
+    }
 }
 
 /// A phase of a variant.
@@ -185,7 +190,7 @@ fn samples(run: &Run) -> Result<BTreeMap<Phase, PhaseSamples>, Incomparable> {
     Ok(all)
 }
 
-fn variants(manifest: &Manifest) -> Result<Vec<Variant>, Incomparable> {
+pub(super) fn variants(manifest: &Manifest) -> Result<Vec<Variant>, Incomparable> {
     serde_json::from_value(manifest.scenario.clone())
         .map_err(|error| Incomparable::Scenario { name: manifest.name.clone(), error })
 }

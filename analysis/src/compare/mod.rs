@@ -1,6 +1,7 @@
 //! Two runs held against each other: what moved, by how much, and whether that can be chance.
 //!
-//! [`compare`] is for runs of one kind; [`fidelity`] holds simulated runs against those of real nodes.
+//! [`compare`] is for runs of one kind; [`fidelity`] holds simulated runs against those of real nodes, [`table()`] puts their
+//! statistics side by side.
 
 mod comparison;
 mod error;
@@ -10,6 +11,7 @@ mod judge;
 mod margins;
 mod print;
 mod scenario;
+mod table;
 mod values;
 
 pub use comparison::{Comparison, Row, Side, compare};
@@ -20,3 +22,4 @@ pub use judge::{Effect, FEWEST, Judged, LEVEL, Measured, Verdict, measure};
 pub use margins::{Better, Margin, Margins, MarginsError, Tolerance, Tolerated, default_margins};
 pub use print::Layout;
 pub use scenario::Setting;
+pub use table::table;

@@ -23,7 +23,7 @@ pub enum Layout {
 
 impl Layout {
     /// A table: its header, which columns are numbers, its rows.
-    fn table(self, header: &[(&str, bool)], rows: &[Vec<String>]) -> String {
+    pub(super) fn table(self, header: &[(&str, bool)], rows: &[Vec<String>]) -> String {
         let mut out = String::new();
         match self {
             Layout::Markdown => {
@@ -84,7 +84,7 @@ impl Layout {
 }
 
 /// A value in its unit.
-fn value(number: f64, unit: &str) -> String {
+pub(super) fn value(number: f64, unit: &str) -> String {
     match unit {
         "us" => text::micros(number),
         "share" => text::share(number),
@@ -95,7 +95,7 @@ fn value(number: f64, unit: &str) -> String {
 }
 
 /// A change from the base, signed.
-fn change(change: f64, effect: Effect, unit: &str) -> String {
+pub(super) fn change(change: f64, effect: Effect, unit: &str) -> String {
     match effect {
         Effect::Ratio if change.is_infinite() => "+inf".into(),
         Effect::Ratio => format!("{:+.1} %", 100.0 * (change - 1.0)),

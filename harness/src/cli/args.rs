@@ -41,6 +41,9 @@ pub(super) struct Run {
     pub(super) node: Option<PathBuf>,
     #[command(flatten)]
     pub(super) overrides: Overrides,
+    /// Runs the whole sweep, as often as the scenario says, and not only what it names under `[harness]`.
+    #[arg(long)]
+    pub(super) whole_grid: bool,
     /// Where the run's folder goes: DIR/<name>/<seed>-<run>-<backend>. By default what the scenario says, else `results`.
     #[arg(long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,

@@ -42,7 +42,8 @@ fn prepare(args: &Run) -> Result<Prepared, Failure> {
             "--keep: nodes within this process end with it: use --backend process or docker",
         ));
     }
-    let loaded = args.overrides.load(&args.scenario, Grid::Real).map_err(Failure::input)?;
+    let grid = if args.whole_grid { Grid::Whole } else { Grid::Real };
+    let loaded = args.overrides.load(&args.scenario, grid).map_err(Failure::input)?;
     let inputs: Result<Vec<Inputs>, Failure> = loaded
         .variants
         .iter()
@@ -377,6 +378,7 @@ fn command(args: &Run) -> Vec<String> {
     words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
     words.extend(args.overrides.words());
     let flags = [
+        ("--whole-grid", args.whole_grid),
         ("--allow-unsupported", args.allow_unsupported),
         ("--allow-bad-links", args.allow_bad_links),
         ("--no-logs", args.no_logs),

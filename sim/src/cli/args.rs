@@ -182,6 +182,16 @@ pub(super) struct Compare {
     /// Holds simulated calls against those of real nodes; exit code 1 if they are further apart than is tolerated.
     #[arg(long)]
     pub(super) fidelity: bool,
+    /// With --fidelity: prints only these statistics of each variant, simulated, real, and the difference:
+    /// `--table latency.p50,latency.p95`. Judges nothing.
+    #[arg(
+        long,
+        value_name = "METRIC.STATISTIC,…",
+        value_delimiter = ',',
+        requires = "fidelity",
+        conflicts_with = "json"
+    )]
+    pub(super) table: Vec<String>,
     /// Exit code 1 unless the runs are identical, byte for byte.
     #[arg(long, conflicts_with = "fidelity")]
     pub(super) identical: bool,

@@ -3,7 +3,7 @@
 use super::args::Compare;
 use super::{Failure, print};
 use edge_faas_analysis::Run;
-use edge_faas_analysis::compare::{Layout, Margins, Verdict, compare as compare_runs, fidelity};
+use edge_faas_analysis::compare::{Layout, Margins, Verdict, compare as compare_runs, fidelity, table};
 use serde_json::{Value, json, to_value};
 
 /// The exit code if something regressed, or does not hold.
@@ -24,6 +24,9 @@ pub(super) fn compare(args: &Compare) -> Result<(), Failure> {
         }
     };
     let layout = if args.markdown { Layout::Markdown } else { Layout::Terminal };
+    if !args.table.is_empty() {
+        return print(&table(&base, &new, &args.table, layout).map_err(Failure::input)?);
+    }
     let (text, value, status) = if args.fidelity {
         let found = fidelity(&base, &new, &margins).map_err(Failure::input)?;
         let status = if found.holds { 0 } else { WORSE };
