@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::cuts::{CUTS, check_cuts};
 use common::deaths::{DEATHS, check_deaths};
 use common::{Place, SMALL, check_small, complaint, node, processes, script, simulated, succeeded, unpacked};
 use rustix::process::{Pid, Signal, kill_process};
@@ -133,6 +134,15 @@ fn a_death_hits_the_calls_that_the_simulator_says_and_for_as_long() {
     let node = node().to_str().unwrap();
     succeeded(&place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap());
     check_deaths(&place, &scenario);
+}
+
+#[test]
+fn faults_that_leave_nodes_alive_hit_the_calls_that_the_simulator_says() {
+    let place = Place::new();
+    let scenario = place.file("cuts.toml", CUTS);
+    let node = node().to_str().unwrap();
+    succeeded(&place.command(&scenario, &["--backend", "process", "--node", node]).output().unwrap());
+    check_cuts(&place, &scenario);
 }
 
 const DIRECT: &str = r#"

@@ -1,6 +1,6 @@
 //! Nodes that die under calls: which calls are hit, and for how long. The story has to be the same in both worlds.
 
-use super::{Place, Row, simulated};
+use super::{Place, Row, number, simulated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -58,10 +58,6 @@ struct Story {
     last_lost: i64,
     /// When the last call that was hit had ended.
     over: i64,
-}
-
-fn number(row: &Row, column: &str) -> i64 {
-    row[column].parse().unwrap_or_else(|_| panic!("{column} of {row:?}"))
 }
 
 /// Reads a death out of a run, and holds what must be true of it in any world.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unreachable_pub)]
 
+pub mod cuts;
 pub mod deaths;
 pub mod engine;
 
@@ -106,6 +107,11 @@ pub fn rows(bytes: &[u8]) -> Vec<Row> {
         header.iter().map(|name| (*name).to_owned()).zip(cells).collect()
     };
     lines.map(row).collect()
+}
+
+/// A cell that holds a whole number.
+pub fn number(row: &Row, column: &str) -> i64 {
+    row[column].parse().unwrap_or_else(|_| panic!("{column} of {row:?}"))
 }
 
 /// The cells of a line; in a quoted one, a quote is doubled.

@@ -1,21 +1,23 @@
 //! The rows of a repetition: what its users saw, put together with what its nodes tell.
 
+mod nodes;
+mod told;
+
 use crate::clock::Clock;
 use crate::faults::Happening;
 use crate::journal::{Journal, Life};
-use crate::links::{self, Link};
+use crate::links::Link;
 use crate::plan::Plan;
 use crate::player::Played;
 use edge_faas_core::results::{
-    AttemptKind, AttemptOutcome, AttemptRecord, CallRecord, CallTimes, EventRecord, LinkRecord, LookupRecord,
-    Name, NodeRecord, Outcome, RepetitionWriter,
+    AttemptKind, AttemptOutcome, AttemptRecord, CallRecord, CallTimes, EventRecord, LookupRecord, Name,
+    Outcome, RepetitionWriter,
 };
-use edge_faas_core::scenario::schema::Work;
 use edge_faas_core::time::{Duration, Time};
 use edge_faas_node::experiment::{Event, Times};
 use edge_faas_sim::engine::node_name;
-use std::collections::BTreeMap;
 use std::io;
+use told::{Execution, Told, wasted};
 
 /// What a node is at the end of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,30 +51,6 @@ pub struct Story<'a> {
     pub links: Vec<Link>,
     /// The nodes at the end, by number.
     pub nodes: Vec<NodeEnd>,
-}
-
-/// A call as its entry tells it.
-#[derive(Default)]
-struct Told<'a> {
-    life: Option<&'a Life>,
-    end: Option<&'a Event>,
-    attempts: Vec<&'a Event>,
-    /// By attempt.
-    connects: BTreeMap<u64, i64>,
-}
-
-/// An execution as its provider tells it.
-struct Execution {
-    node: u32,
-    end: Time,
-    times: Times,
-    started: bool,
-}
-
-/// How long functions ran for a call whose answer came from `winner`, or from nobody, without being its answer.
-fn wasted(ran: &[Execution], winner: Option<u32>) -> Duration {
-    let wasted = ran.iter().filter(|execution| execution.started && Some(execution.node) != winner);
-    Duration::from_nanos(wasted.map(|execution| execution.times.exec).sum())
 }
 
 /// How the one attempt of a call past all routing ended.
@@ -130,65 +108,6 @@ impl Story<'_> {
         }
         self.node_rows(writer)?;
         self.link_rows(writer)
-    }
-
-    /// What entries tell of each call.
-    fn told(&self) -> BTreeMap<u64, Told<'_>> {
-        let mut told: BTreeMap<u64, Told<'_>> = BTreeMap::new();
-        for life in self.lives {
-            let mut numbers: BTreeMap<u64, u64> = BTreeMap::new();
-            let mut attempts: BTreeMap<u64, u64> = BTreeMap::new();
-            for event in &life.events {
-                match event {
-                    Event::Begun { call, reference } => {
-                        if let Ok(number) = reference.parse() {
-                            numbers.insert(*call, number);
-                        }
-                    }
-                    Event::Attempt { attempt, call, .. } => {
-                        attempts.insert(*attempt, *call);
-                    }
-                    _ => {}
-                }
-            }
-            // A call's end may be told before its beginning, and a connection before its attempt's end.
-            for event in &life.events {
-                let call = match event {
-                    Event::Call { call, .. } | Event::Attempt { call, .. } => Some(call),
-                    Event::Connected { attempt, .. } => attempts.get(attempt),
-                    _ => None,
-                };
-                let Some(number) = call.and_then(|call| numbers.get(call)) else { continue };
-                let call = told.entry(*number).or_default();
-                call.life = Some(life);
-                match event {
-                    Event::Call { .. } => call.end = Some(event),
-                    Event::Attempt { .. } => call.attempts.push(event),
-                    Event::Connected { attempt, connect } => {
-                        call.connects.insert(*attempt, *connect);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        told
-    }
-
-    /// What providers tell of each call.
-    fn executions(&self) -> BTreeMap<u64, Vec<Execution>> {
-        let mut executions: BTreeMap<u64, Vec<Execution>> = BTreeMap::new();
-        for life in self.lives {
-            for event in &life.events {
-                let Event::Execution { reference: Some(reference), end, times, started, .. } = event else {
-                    continue;
-                };
-                let Ok(number) = reference.parse() else { continue };
-                let end = life.time(&self.clock, *end);
-                let execution = Execution { node: life.node, end, times: *times, started: *started };
-                executions.entry(number).or_default().push(execution);
-            }
-        }
-        executions
     }
 
     fn phase(&self, phase: u16) -> Name<'_> {
@@ -445,118 +364,5 @@ impl Story<'_> {
             closest_correct: None,
             outcome,
         })
-    }
-
-    fn node_rows(&self, writer: &mut RepetitionWriter) -> io::Result<()> {
-        let several = self.plan.scenario.node_classes.len() > 1;
-        let regions = self.plan.population.regions();
-        for node in 0..self.plan.nodes() {
-            let end = self.nodes.get(node as usize).copied().unwrap_or_default();
-            let class = self.plan.class(node);
-            let region = self.plan.population.region(node);
-            let region = region.and_then(|region| regions.get(region as usize));
-            let (mut executions, mut busy) = (0u64, Duration::ZERO);
-            for event in self.lives.iter().filter(|life| life.node == node).flat_map(|life| &life.events) {
-                let Event::Execution { function, times, started: true, .. } = event else { continue };
-                executions += 1;
-                let index = self.plan.functions.iter().position(|name| name == function);
-                let work = index.map(|index| self.plan.work(u32::try_from(index).unwrap_or(0)));
-                if work == Some(Work::Cpu) {
-                    busy += Duration::from_nanos(times.exec);
-                }
-            }
-            writer.node(&NodeRecord {
-                node: node_name(node),
-                class: class.filter(|_| several).map(|class| Name::Text(&class.name)),
-                region: region.map(|region| Name::Text(region)),
-                uptime_us: self.uptime(node).as_micros(),
-                functions: end.functions,
-                capacity: self.plan.cores(node) * self.plan.speed(node),
-                busy_us: busy.as_micros(),
-                executions,
-                longest_queue: self.longest_queue(node),
-                table_size: end.table,
-                stale_share: None,
-                // Nobody counts a real node's traffic by class.
-                upkeep_messages_in: None,
-                upkeep_messages_out: None,
-                upkeep_bytes_in: None,
-                upkeep_bytes_out: None,
-                lookup_messages_in: None,
-                lookup_messages_out: None,
-                lookup_bytes_in: None,
-                lookup_bytes_out: None,
-                records_messages_in: None,
-                records_messages_out: None,
-                records_bytes_in: None,
-                records_bytes_out: None,
-                calls_messages_in: None,
-                calls_messages_out: None,
-                calls_bytes_in: None,
-                calls_bytes_out: None,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// How long a node was up from time 0 on, by its lives: each ends with the fault that took it down.
-    fn uptime(&self, node: u32) -> Duration {
-        use edge_faas_core::results::EventKind;
-        let downs: Vec<Time> = self
-            .happenings
-            .iter()
-            .filter(|happening| happening.node == Some(node))
-            .filter(|happening| matches!(happening.kind, EventKind::Kill | EventKind::PowerOff))
-            .map(|happening| happening.time)
-            .collect();
-        let lives = self.lives.iter().filter(|life| life.node == node);
-        let up = lives.map(|life| {
-            let from = life.time(&self.clock, 0);
-            let to = downs.iter().copied().filter(|down| *down > from).min().unwrap_or(self.end);
-            to.since(from.max(Time::ZERO)).max(Duration::ZERO)
-        });
-        up.fold(Duration::ZERO, |sum, part| sum + part)
-    }
-
-    /// The most calls that waited at a node at once: as many intervals of waiting as overlap.
-    fn longest_queue(&self, node: u32) -> u32 {
-        let mut changes: Vec<(i64, i32)> = Vec::new();
-        for event in self.lives.iter().filter(|life| life.node == node).flat_map(|life| &life.events) {
-            if let Event::Execution { start, times, .. } = event
-                && times.queue > 0
-            {
-                changes.extend([(*start, 1), (start.saturating_add(times.queue), -1)]);
-            }
-        }
-        // At one instant, ends before beginnings.
-        changes.sort_unstable();
-        let (mut waiting, mut longest) = (0, 0);
-        for (_, change) in changes {
-            waiting += change;
-            longest = longest.max(waiting);
-        }
-        u32::try_from(longest).unwrap_or(0)
-    }
-
-    fn link_rows(&self, writer: &mut RepetitionWriter) -> io::Result<()> {
-        for link in &self.links {
-            let speeds = &self.plan.fabric.links;
-            let narrow = speeds.of(link.from).up.min(speeds.of(link.to).down);
-            writer.link(&LinkRecord {
-                moment: link.moment,
-                from: node_name(link.from),
-                to: node_name(link.to),
-                method: Name::Text(links::METHOD),
-                samples: u32::try_from(link.trips.len()).unwrap_or(u32::MAX),
-                asked_rtt_us: Some(link.asked.as_micros()),
-                rtt_p50_us: link.quantile(0.5).map(Duration::as_micros),
-                rtt_p95_us: link.quantile(0.95).map(Duration::as_micros),
-                asked_loss: Some(link.asked_loss),
-                loss: link.loss,
-                asked_bytes_per_second: Some(narrow / 8).filter(|_| narrow != u64::MAX),
-                bytes_per_second: None,
-            })?;
-        }
-        Ok(())
     }
 }
