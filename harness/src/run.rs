@@ -7,10 +7,11 @@ use crate::faults;
 use crate::host::Processor;
 use crate::links::{self, Link};
 use crate::network::Network;
+use crate::node;
 use crate::plan::Plan;
 use crate::player::{self, Played, Watcher};
 use crate::rows::{NodeEnd, Story};
-use edge_faas_core::results::{LinkMoment, RepetitionWriter};
+use edge_faas_core::results::{LinkMoment, OpenFaas, RepetitionWriter};
 use edge_faas_core::scenario::schedule::Schedule;
 use edge_faas_core::time::Time;
 use edge_faas_sim::engine::Inputs;
@@ -32,6 +33,8 @@ const LATE_US: i64 = 5_000;
 pub struct Wishes {
     /// Run although links are not what the scenario asks for.
     pub bad_links: bool,
+    /// Run the conformance suite against what runs functions.
+    pub conformance: bool,
 }
 
 /// How a repetition went, apart from its rows.
@@ -47,6 +50,8 @@ pub struct Quality {
     pub seconds: f64,
     /// What makes it doubtful.
     pub doubts: Vec<String>,
+    /// What runs functions, if the conformance suite was run.
+    pub openfaas: Option<OpenFaas>,
 }
 
 /// Runs one repetition and writes its rows. The backend is torn down afterwards, however it went.
@@ -65,11 +70,13 @@ pub async fn repeat(
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Err(Failure::Interrupted),
-        result = run(plan, inputs, backend.clone(), writer, wishes, stop, watcher) => result,
+        result = run(plan.clone(), inputs, backend.clone(), writer, wishes, stop, watcher) => result,
     };
+    let cleared = plan.openfaas.clear(&node::client()?, &plan).await;
     let gone = backend.tear_down().await;
     let (writer, quality) = result?;
     gone.map_err(|error| error.during("the run went well, but its nodes will not go"))?;
+    cleared.map_err(|error| error.during("the run went well, but its functions will not go"))?;
     Ok((writer, quality))
 }
 
@@ -84,6 +91,9 @@ async fn run(
 ) -> Result<(RepetitionWriter, Quality), Failure> {
     let begun = std::time::Instant::now();
     let network = Arc::new(Network::new(plan.clone(), backend)?);
+    network.prepare().await?;
+    network.start().await?;
+    let openfaas = if wishes.conformance { Some(network.conform().await?) } else { None };
     network.bring_up().await?;
     let up_seconds = begun.elapsed().as_secs_f64();
     let mut links = links::measure(&network, LinkMoment::Before).await?;
@@ -132,7 +142,7 @@ async fn run(
         nodes,
     };
     story.write(&mut writer).map_err(Failure::other)?;
-    let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts };
+    let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts, openfaas };
     Ok((writer, quality))
 }
 

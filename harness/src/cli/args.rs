@@ -1,5 +1,6 @@
 //! What can be asked of `harness`.
 
+use super::openfaas::OpenFaas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use edge_faas_sim::overrides::Overrides;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub(super) struct Run {
     pub(super) node: Option<PathBuf>,
     #[command(flatten)]
     pub(super) overrides: Overrides,
+    #[command(flatten)]
+    pub(super) openfaas: OpenFaas,
     /// Where the run's folder goes: DIR/<name>/<seed>-<run>-<backend>. By default what the scenario says, else `results`.
     #[arg(long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
