@@ -49,7 +49,8 @@ fn serve(mut user: TcpStream, provider: &str) -> io::Result<()> {
     if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("x-call-id:")) {
         headers.push(format!("X-Call-Id: {}", CALLS.fetch_add(1, Ordering::Relaxed)));
     }
-    headers.push(format!("X-Start-Time: {}", since.as_nanos()));
+    let added = format!("X-Start-Time: {}", since.as_nanos());
+    headers.push(added.clone());
     headers.push("Connection: close".to_owned());
     let has_body = chunked || length > 0;
     if has_body {
@@ -61,7 +62,13 @@ fn serve(mut user: TcpStream, provider: &str) -> io::Result<()> {
     }
     // The provider may answer before it has the whole body.
     let mut answer = upstream.try_clone()?;
-    let answering = std::thread::spawn(move || io::copy(&mut answer, &mut user));
+    let answering = std::thread::spawn(move || {
+        let mut answer = BufReader::new(&mut answer);
+        let mut status = String::new();
+        answer.read_line(&mut status)?;
+        write!(user, "{}\r\n{added}\r\n", status.trim_end())?;
+        io::copy(&mut answer, &mut user)
+    });
     if has_body {
         send(&mut reader, &mut upstream, length, chunked)?;
     }
