@@ -11,6 +11,8 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(100);
 /// A body that does not fit into one piece of anything.
 const LARGE: usize = 1 << 20;
+/// So much of a wrong answer is shown.
+const HEAD: usize = 60;
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -206,7 +208,12 @@ impl Suite {
         let answer = self.done(self.request(Method::POST, &path).body(body.clone())).await?;
         match answer == body {
             true => Ok(()),
-            false => Err(format!("{} bytes were sent, {} others came back", body.len(), answer.len())),
+            false => Err(format!(
+                "{} bytes were sent, {} others came back: {}",
+                body.len(),
+                answer.len(),
+                String::from_utf8_lossy(answer.get(..HEAD).unwrap_or(&answer)).trim()
+            )),
         }
     }
 

@@ -174,7 +174,7 @@ impl Timeline<'_> {
     async fn bring_up(&self, node: u32, fresh: bool) -> Result<(), Failure> {
         let network = self.network;
         network.set_up(node, false);
-        network.backend.restart(node, &network.plan.settings(node), fresh).await?;
+        network.backend.restart(node, &network.settings(node)?, fresh).await?;
         network.await_start(node).await?;
         network.join(node).await
     }

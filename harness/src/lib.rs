@@ -3,6 +3,7 @@
 //! - [`plan`] says what the nodes, their links and their functions are to be; [`unsupported`] what real nodes cannot do;
 //! - [`backend`] brings nodes up: as processes, as containers, or all in this process. Only that differs between them;
 //! - [`network`] is the nodes that are up: it makes their links, joins them, deploys the functions, and waits;
+//! - [`openfaas`]: what runs their functions;
 //! - [`player`] plays the schedule of calls that the simulator plays, [`faults`] the timeline of faults;
 //! - [`calibrate`] tells from runs of both what the simulator has to add;
 //! - [`conformance`] says whether a gateway behaves as OpenFaaS' does;
@@ -22,6 +23,7 @@ pub mod links;
 pub mod logs;
 pub mod network;
 pub mod node;
+pub mod openfaas;
 pub mod plan;
 pub mod player;
 pub mod rows;

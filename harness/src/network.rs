@@ -1,10 +1,11 @@
 //! The nodes that are up.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, NodeSettings};
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::node::{self, NodeClient};
 use crate::plan::Plan;
+use edge_faas_core::results::OpenFaas;
 use edge_faas_node::experiment::RuntimePlan;
 use edge_faas_sim::network::Rules;
 use futures::stream::{self, TryStreamExt};
@@ -72,17 +73,24 @@ impl Network {
         Ok(Network { plan, backend, journal, client, nodes, patience, rules })
     }
 
-    /// Starts all nodes, joins them, deploys the functions, and returns when everybody can be called.
+    /// Starts all nodes.
     ///
     /// # Errors
-    /// If a node does not come up, or the network does not get ready.
-    pub async fn bring_up(&self) -> Result<(), Failure> {
-        let all = 0..self.plan.nodes();
-        self.each(all.clone(), |node| async move {
-            self.backend.start(node, &self.plan.settings(node)).await?;
+    /// If a node does not come up.
+    pub async fn start(&self) -> Result<(), Failure> {
+        self.each(0..self.plan.nodes(), |node| async move {
+            self.backend.start(node, &self.settings(node)?).await?;
             self.await_start(node).await
         })
-        .await?;
+        .await
+    }
+
+    /// Joins the nodes, deploys the functions, and returns when everybody can be called.
+    ///
+    /// # Errors
+    /// If the network does not get ready.
+    pub async fn bring_up(&self) -> Result<(), Failure> {
+        let all = 0..self.plan.nodes();
         self.node(0).join(Vec::new()).await?;
         self.each(1..self.plan.nodes(), |node| self.join(node)).await?;
         let patience = self.patience.unwrap_or(READY_PATIENCE);
@@ -91,7 +99,7 @@ impl Network {
             .map_err(|_| self.not_ready("the nodes do not find each other"))??;
         self.each(all, |node| async move {
             for function in self.plan.hosted(node) {
-                if let Some(deployment) = self.plan.deployment(function) {
+                if let Some(deployment) = self.plan.openfaas.deployment(&self.plan, function) {
                     self.node(node).deploy(&deployment).await?;
                 }
             }
@@ -101,6 +109,35 @@ impl Network {
         tokio::time::timeout(patience, self.await_functions())
             .await
             .map_err(|_| self.not_ready("not every function is announced"))?
+    }
+
+    /// The settings of a node, as `--set` takes them.
+    ///
+    /// # Errors
+    /// If a password cannot be read.
+    pub(crate) fn settings(&self, node: u32) -> Result<NodeSettings, Failure> {
+        let mut settings = self.plan.settings(node);
+        settings.extend(self.plan.openfaas.settings(&self.plan, node, self.backend.gateway(node))?);
+        Ok(settings)
+    }
+
+    /// Runs the conformance suite against what runs the functions of the first node that hosts any.
+    ///
+    /// # Errors
+    /// If it does not behave as it should.
+    pub async fn conform(&self) -> Result<OpenFaas, Failure> {
+        let plan = &self.plan;
+        let host = (0..plan.nodes()).find(|node| plan.hosted(*node).next().is_some()).unwrap_or(0);
+        let (own, beside) = (self.backend.http(host), self.backend.gateway(host));
+        plan.openfaas.conform(&self.client, plan, host, own, beside).await
+    }
+
+    /// Before nodes come up: what their functions must not replace is not there.
+    ///
+    /// # Errors
+    /// If it is.
+    pub async fn prepare(&self) -> Result<(), Failure> {
+        self.plan.openfaas.prepare(&self.client, &self.plan).await
     }
 
     fn not_ready(&self, what: &str) -> Failure {

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use edge_faas_node::experiment::{LinkPlan, RuntimePlan};
 use edge_faas_node::http::{Join, Peers, Ping, Pong, Providers};
-use edge_faas_node::openfaas::FunctionDeployment;
+use edge_faas_node::openfaas::{FunctionDeployment, FunctionStatus};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct NodeClient {
     client: Client,
     url: String,
+    /// User and password of its administration.
+    credentials: Option<(String, String)>,
 }
 
 /// The client that all nodes are talked to with.
@@ -44,7 +46,13 @@ pub fn client() -> Result<Client, Failure> {
 impl NodeClient {
     /// The node at `url`.
     pub fn new(client: &Client, url: String) -> Self {
-        NodeClient { client: client.clone(), url }
+        NodeClient { client: client.clone(), url, credentials: None }
+    }
+
+    /// The same, whose administration asks for these.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Option<(String, String)>) -> Self {
+        NodeClient { credentials, ..self }
     }
 
     /// A POST to `path`.
@@ -53,6 +61,10 @@ impl NodeClient {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let request = match &self.credentials {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        };
         let response = request.timeout(PATIENCE).send().await;
         let response = response.map_err(|error| Failure::Other(self.explain(&error)))?;
         let status = response.status();
@@ -173,5 +185,30 @@ impl NodeClient {
     /// If it refuses.
     pub async fn deploy(&self, deployment: &FunctionDeployment) -> Result<(), Failure> {
         self.tell(self.post("/system/functions"), deployment).await.map(drop)
+    }
+
+    /// The functions that it lists.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub async fn functions(&self) -> Result<Vec<FunctionStatus>, Failure> {
+        self.get("/system/functions").await
+    }
+
+    /// Removes a function.
+    ///
+    /// # Errors
+    /// If it refuses.
+    pub async fn remove(&self, function: &str) -> Result<(), Failure> {
+        let request = self.client.delete(format!("{}/system/functions", self.url));
+        self.tell(request, &serde_json::json!({ "functionName": function })).await.map(drop)
+    }
+
+    /// What it says of itself and of what runs its functions.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub async fn info(&self) -> Result<serde_json::Value, Failure> {
+        self.get("/system/info").await
     }
 }

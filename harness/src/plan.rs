@@ -1,6 +1,7 @@
 //! What the nodes of a repetition are to be: who is where, hosts what, and how each node is set.
 
 use crate::failure::Failure;
+use crate::openfaas::Mode;
 use edge_faas_core::draws::Draws;
 use edge_faas_core::scenario::Scenario;
 use edge_faas_core::scenario::schedule::Population;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub draws: Draws,
     /// Names of functions, copies counted.
     pub functions: Vec<String>,
+    /// What runs them.
+    pub openfaas: Mode,
 }
 
 impl Plan {
@@ -40,7 +43,13 @@ impl Plan {
         let fabric = engine::fabric(&scenario, inputs, &population, &draws).map_err(Failure::input)?;
         let functions = (0..scenario.function_count()).filter_map(|index| scenario.function_name(index));
         let functions = functions.collect();
-        Ok(Plan { scenario, population, fabric, draws, functions })
+        Ok(Plan { scenario, population, fabric, draws, functions, openfaas: Mode::default() })
+    }
+
+    /// The same, with functions that are run by `mode`.
+    #[must_use]
+    pub fn with_openfaas(self, mode: Mode) -> Self {
+        Plan { openfaas: mode, ..self }
     }
 
     /// How many nodes there are.
@@ -56,6 +65,11 @@ impl Plan {
     /// The cores of a node.
     pub fn cores(&self, node: u32) -> f64 {
         self.class(node).map_or(1.0, |class| class.cores)
+    }
+
+    /// As many calls may compute at once on a node: as there are whole cores, at least one.
+    pub fn whole_cores(&self, node: u32) -> u32 {
+        libm::ceil(self.cores(node)).clamp(1.0, 4_096.0) as u32
     }
 
     /// The speed of a node's cores.
@@ -106,11 +120,9 @@ impl Plan {
             (&self.scenario.faas, &self.scenario.kademlia, &self.scenario.network);
         let quoted = |text: &str| format!("{text:?}");
         let time = |duration: Duration| format!("\"{}ns\"", duration.as_nanos());
-        // As many calls may compute at once as there are whole cores, at least one.
-        let cores = libm::ceil(self.cores(node)).clamp(1.0, 4_096.0) as u32;
         [
             ("experiment.enabled", "true".to_owned()),
-            ("runtime.cores", cores.to_string()),
+            ("runtime.cores", self.whole_cores(node).to_string()),
             ("network.kad_protocol", quoted(&kademlia.protocol)),
             ("timeouts.idle", time(network.idle_timeout)),
             ("timeouts.drain", quoted("1s")),

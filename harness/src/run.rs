@@ -7,10 +7,11 @@ use crate::faults;
 use crate::host::Processor;
 use crate::links::{self, Link};
 use crate::network::Network;
+use crate::node;
 use crate::plan::Plan;
 use crate::player::{self, Played, Watcher};
 use crate::rows::{NodeEnd, Story};
-use edge_faas_core::results::{LinkMoment, RepetitionWriter};
+use edge_faas_core::results::{LinkMoment, OpenFaas, RepetitionWriter};
 use edge_faas_core::scenario::schedule::Schedule;
 use edge_faas_core::time::Time;
 use edge_faas_sim::engine::Inputs;
@@ -34,6 +35,8 @@ pub struct Wishes {
     pub bad_links: bool,
     /// How long each step of getting ready may take, if not as long as by default ([`Network::new`]).
     pub ready: Option<Duration>,
+    /// Run the conformance suite against what runs functions.
+    pub conformance: bool,
 }
 
 /// How a repetition went, apart from its rows.
@@ -49,6 +52,8 @@ pub struct Quality {
     pub seconds: f64,
     /// What makes it doubtful.
     pub doubts: Vec<String>,
+    /// What runs functions, if the conformance suite was run.
+    pub openfaas: Option<OpenFaas>,
 }
 
 /// Runs one repetition and writes its rows. Its nodes are still there afterwards, however it went: [`end`] takes them away.
@@ -71,14 +76,16 @@ pub async fn repeat(
     }
 }
 
-/// Takes away the nodes of a repetition that ended with `result`.
+/// Takes away the nodes of a repetition that ended with `result`, and their functions on gateways of others.
 ///
 /// # Errors
 /// What went wrong in the repetition, else that its nodes will not go.
-pub async fn end<T>(backend: &dyn Backend, result: Result<T, Failure>) -> Result<T, Failure> {
+pub async fn end<T>(plan: &Plan, backend: &dyn Backend, result: Result<T, Failure>) -> Result<T, Failure> {
+    let cleared = plan.openfaas.clear(&node::client()?, plan).await;
     let gone = backend.tear_down().await;
     let value = result?;
     gone.map_err(|error| error.during("the run went well, but its nodes will not go"))?;
+    cleared.map_err(|error| error.during("the run went well, but its functions will not go"))?;
     Ok(value)
 }
 
@@ -93,6 +100,9 @@ async fn run(
 ) -> Result<(RepetitionWriter, Quality), Failure> {
     let begun = std::time::Instant::now();
     let network = Arc::new(Network::new(plan.clone(), backend, wishes.ready)?);
+    network.prepare().await?;
+    network.start().await?;
+    let openfaas = if wishes.conformance { Some(network.conform().await?) } else { None };
     network.bring_up().await?;
     let up_seconds = begun.elapsed().as_secs_f64();
     let mut links = links::measure(&network, LinkMoment::Before).await?;
@@ -147,7 +157,7 @@ async fn run(
             place.display()
         ))
     })?;
-    let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts };
+    let quality = Quality { busy, late_us, up_seconds, seconds: end.as_secs_f64(), doubts, openfaas };
     Ok((writer, quality))
 }
 

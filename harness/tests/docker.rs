@@ -7,20 +7,11 @@
 mod common;
 
 use common::deaths::{DEATHS, check_deaths};
-use common::{Place, SMALL, check_small, complaint, succeeded};
+use common::{Place, SMALL, check_small, complaint, static_node, succeeded};
 use edge_faas_harness::backend::Engine;
 use rustix::process::{Pid, Signal, kill_process};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-
-/// The program for containers.
-fn static_node() -> Option<PathBuf> {
-    let named = std::env::var_os("EDGE_FAAS_STATIC_NODE").map(PathBuf::from);
-    let target = assert_cmd::cargo::cargo_bin("harness").parent()?.parent()?.to_owned();
-    let built = target.join(format!("{}-unknown-linux-gnu/debug/edge-faas", std::env::consts::ARCH));
-    named.or(Some(built)).filter(|program| program.is_file())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_leaves_its_rows_and_nothing_else_however_it_ends() {

@@ -93,6 +93,30 @@ pub struct RealNodes {
     pub doubts: Vec<String>,
     /// What the scenario asks for that real nodes cannot honour, and that was left out at the user's word.
     pub left_out: Vec<String>,
+    /// What ran the functions of nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openfaas: Option<OpenFaas>,
+}
+
+/// What ran the functions of real nodes, as it passed the conformance suite.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenFaas {
+    /// `builtin` (the nodes), `gateway` (one beside each node), `external` (gateways that the user named).
+    pub mode: String,
+    /// Who runs functions, by its own word.
+    pub provider: Option<String>,
+    /// The release of the gateway, by its own word.
+    pub version: Option<String>,
+    /// The image of the gateways beside the nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The engine's id of that image: a tag may mean another one tomorrow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// The URLs of the gateways that the user named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<String>,
 }
 
 /// What a run cost.

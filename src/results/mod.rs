@@ -54,7 +54,7 @@ pub use column::{Column, SHARED_COLUMNS, Table};
 pub use hash::{FileEntry, file_entry, run_hash, run_id, run_id_until, sha256_hex};
 pub use kept::{Kept, OpenKept};
 pub use latency_log::LATENCY_LOG;
-pub use manifest::{Cost, Host, MANIFEST, Manifest, ManifestError, Program, RealNodes, SCHEMA};
+pub use manifest::{Cost, Host, MANIFEST, Manifest, ManifestError, OpenFaas, Program, RealNodes, SCHEMA};
 pub use parts::{CallParts, CallTimes};
 pub use read::{ReadError, Reader, RowContext};
 pub use record::{

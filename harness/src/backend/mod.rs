@@ -31,6 +31,11 @@ pub trait Backend: Send + Sync {
     /// Where a node's HTTP API is, whether or not it is up.
     fn http(&self, node: u32) -> String;
 
+    /// The gateway that this backend brings up beside a node, to run its functions.
+    fn gateway(&self, _node: u32) -> Option<String> {
+        None
+    }
+
     /// Where other nodes reach it, without its id.
     fn address(&self, node: u32) -> String;
 

@@ -1,5 +1,6 @@
 //! What can be asked of `harness`.
 
+use super::openfaas::OpenFaas;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use edge_faas_sim::overrides::Overrides;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub(super) struct Run {
     /// Runs the whole sweep, as often as the scenario says, and not only what it names under `[harness]`.
     #[arg(long)]
     pub(super) whole_grid: bool,
+    #[command(flatten)]
+    pub(super) openfaas: OpenFaas,
     /// Where the run's folder goes: DIR/<name>/<seed>-<run>-<backend>. By default what the scenario says, else `results`.
     #[arg(long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,

@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::run::{Ground, source, stopping};
 use crate::calibrate::{self, Measured, Pair};
 use crate::failure::Failure;
+use crate::openfaas::Mode;
 use crate::plan::Plan;
 use crate::run::{Wishes, end, repeat};
 use edge_faas_core::scenario::Loaded;
@@ -27,7 +28,7 @@ pub(super) async fn calibrate(args: &Calibrate) -> Result<(), Failure> {
     }
     let loaded = calibrate::scenario()?;
     let stop = stopping()?;
-    let ground = Ground::new(args.backend, args.node.as_deref(), &stop).await?;
+    let ground = Ground::new(args.backend, args.node.as_deref(), &Mode::Builtin, &stop).await?;
     let result = play(args, &loaded, &ground, &stop).await;
     let cleared = ground.clear().await;
     let (pairs, doubts) = result?;
@@ -52,8 +53,8 @@ async fn play(
         let backend = ground.backend(&plan).await?;
         let progress = Progress::new(&variant.scenario, variant.label.clone(), args.quiet);
         let wishes = Wishes { bad_links: args.allow_bad_links, ..Wishes::default() };
-        let played = repeat(plan, &inputs, backend.clone(), writer, wishes, stop, &progress).await;
-        let played = end(&*backend, played).await;
+        let played = repeat(plan.clone(), &inputs, backend.clone(), writer, wishes, stop, &progress).await;
+        let played = end(&plan, &*backend, played).await;
         drop(progress);
         let (writer, quality) = played.map_err(|error| error.during(&variant.label))?;
         doubts.extend(quality.doubts.iter().map(|doubt| format!("{}: {doubt}", variant.label)));

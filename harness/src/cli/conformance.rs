@@ -4,6 +4,7 @@ use super::args::Conformance;
 use super::print;
 use crate::conformance::{Gateway, run};
 use crate::failure::Failure;
+use crate::openfaas::read_password;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -14,11 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn conformance(args: &Conformance) -> Result<(), Failure> {
     let credentials = match &args.password_file {
         None => None,
-        Some(path) => {
-            let password = std::fs::read_to_string(path)
-                .map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
-            Some((args.user.clone(), password.trim_end_matches(['\r', '\n']).to_owned()))
-        }
+        Some(path) => Some((args.user.clone(), read_password(path)?)),
     };
     let gateway = Gateway {
         url: args.url.clone(),

@@ -7,6 +7,7 @@ use crate::backend::{Backend, Docker, Engine, Memory, Process, run_name};
 use crate::failure::Failure;
 use crate::links::METHOD;
 use crate::logs::{LOGS, Logs, failed_logs, keep_failed};
+use crate::openfaas::Mode;
 use crate::plan::Plan;
 use crate::run::{Quality, Wishes, end, repeat};
 use crate::unsupported::{complaints, misplaced};
@@ -31,6 +32,7 @@ struct Prepared {
     inputs: Vec<Inputs>,
     repetitions: u32,
     left_out: Vec<String>,
+    openfaas: Mode,
     scenario: serde_json::Value,
     run: String,
     target: PathBuf,
@@ -50,7 +52,8 @@ fn prepare(args: &Run) -> Result<Prepared, Failure> {
         .map(|variant| Inputs::read(&variant.scenario).map_err(Failure::input))
         .collect();
     let inputs = inputs?;
-    let left_out = refuse(args, &loaded, &inputs)?;
+    let openfaas = args.openfaas.mode(args.backend)?;
+    let left_out = refuse(args, &openfaas, &loaded, &inputs)?;
     let scenario = serde_json::to_value(loaded.identity()).map_err(Failure::other)?;
     let (name, seed, repetitions, directory) =
         loaded.variants.first().map_or_else(Default::default, |variant| {
@@ -68,7 +71,7 @@ fn prepare(args: &Run) -> Result<Prepared, Failure> {
             target.display()
         )));
     }
-    Ok(Prepared { loaded, inputs, repetitions, left_out, scenario, run, target })
+    Ok(Prepared { loaded, inputs, repetitions, left_out, openfaas, scenario, run, target })
 }
 
 pub(super) fn source(backend: BackendKind) -> Source {
@@ -80,13 +83,15 @@ pub(super) fn source(backend: BackendKind) -> Source {
 }
 
 /// Refuses what real nodes cannot honour; at the user's word says what is left out.
-fn refuse(args: &Run, loaded: &Loaded, inputs: &[Inputs]) -> Result<Vec<String>, Failure> {
+fn refuse(args: &Run, openfaas: &Mode, loaded: &Loaded, inputs: &[Inputs]) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     for (variant, inputs) in loaded.variants.iter().zip(inputs) {
         let scenario = &variant.scenario;
         engine::check(scenario, inputs).map_err(Failure::input)?;
         found.extend(complaints(scenario));
+        found.extend(openfaas.complaints(scenario));
         let plan = Plan::new(Arc::new(scenario.clone()), inputs, 0)?;
+        openfaas.check(&plan)?;
         found.extend(misplaced(&plan));
         let off = |action: &FaultAction| matches!(action, FaultAction::PowerOff { .. });
         if args.backend == BackendKind::Memory && scenario.faults.iter().any(|fault| off(&fault.action)) {
@@ -134,14 +139,15 @@ pub(super) fn node_program(asked: Option<&Path>) -> Result<PathBuf, Failure> {
 pub(super) enum Ground {
     Memory,
     Process(PathBuf),
-    /// With the image, and the run's name for its label.
-    Docker(Engine, String, String),
+    /// With the image, the run's name for its label, and the image of gateways.
+    Docker(Engine, String, String, Option<String>),
 }
 
 impl Ground {
     pub(super) async fn new(
         backend: BackendKind,
         node: Option<&Path>,
+        openfaas: &Mode,
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
         if backend == BackendKind::Memory {
@@ -152,6 +158,13 @@ impl Ground {
             return Ok(Ground::Process(program));
         }
         let engine = Engine::connect().await?;
+        let gateway = match openfaas {
+            Mode::Gateway(image) => Some(image.clone()),
+            _ => None,
+        };
+        if let Some(image) = &gateway {
+            engine.pull_if_missing(image).await?;
+        }
         let run = run_name();
         let image = tokio::select! {
             biased;
@@ -159,7 +172,7 @@ impl Ground {
             image = engine.build_image(&program, &run) => image,
         };
         match image {
-            Ok(image) => Ok(Ground::Docker(engine, image, run)),
+            Ok(image) => Ok(Ground::Docker(engine, image, run, gateway)),
             Err(error) => {
                 // What there is of it.
                 engine.clean(Some(&run)).await?;
@@ -172,16 +185,25 @@ impl Ground {
         Ok(match self {
             Ground::Memory => Arc::new(Memory::new()?),
             Ground::Process(program) => Arc::new(Process::new(program)?),
-            Ground::Docker(engine, image, run) => {
-                Arc::new(Docker::new(engine.clone(), image.clone(), run, plan.clone()).await?)
+            Ground::Docker(engine, image, run, gateway) => {
+                let docker = Docker::new(engine.clone(), image.clone(), run, plan.clone()).await?;
+                Arc::new(docker.with_gateways(gateway.clone()))
             }
         })
+    }
+
+    /// The engine's id of the image of gateways.
+    async fn gateway_id(&self) -> Result<Option<String>, Failure> {
+        match self {
+            Ground::Docker(engine, _, _, Some(gateway)) => engine.image_id(gateway).await,
+            _ => Ok(None),
+        }
     }
 
     /// Takes away what is left, however the run ended.
     pub(super) async fn clear(&self) -> Result<(), Failure> {
         match self {
-            Ground::Docker(engine, _, run) => engine.clean(Some(run)).await.map(drop),
+            Ground::Docker(engine, _, run, _) => engine.clean(Some(run)).await.map(drop),
             Ground::Memory | Ground::Process(_) => Ok(()),
         }
     }
@@ -191,7 +213,7 @@ impl Ground {
 pub(super) async fn run(args: &Run) -> Result<(), Failure> {
     let prepared = prepare(args)?;
     let stop = stopping()?;
-    let ground = Ground::new(args.backend, args.node.as_deref(), &stop).await?;
+    let ground = Ground::new(args.backend, args.node.as_deref(), &prepared.openfaas, &stop).await?;
     let mut kept = None;
     let result = play(args, prepared, &ground, &stop, &mut kept).await;
     if let Some(kept) = kept {
@@ -241,12 +263,18 @@ async fn play(
             };
             let rows = RepetitionWriter::new(&context, &RepetitionPlan::of(&scenario), &mut TemporaryScratch);
             let rows = rows.map_err(Failure::other)?;
-            let plan = Arc::new(Plan::new(scenario.clone(), inputs, repetition)?);
+            let plan = Plan::new(scenario.clone(), inputs, repetition)?;
+            let plan = Arc::new(plan.with_openfaas(prepared.openfaas.clone()));
             let backend = ground.backend(&plan).await?;
             let progress = Progress::new(&scenario, label.clone(), args.quiet);
-            let wishes = Wishes { bad_links: args.allow_bad_links, ready: args.ready_timeout };
+            // Once a run is enough: what runs functions is the same for all repetitions.
+            let wishes = Wishes {
+                bad_links: args.allow_bad_links,
+                ready: args.ready_timeout,
+                conformance: real.openfaas.is_none(),
+            };
             let nodes = plan.nodes();
-            let result = repeat(plan, inputs, backend.clone(), rows, wishes, stop, &progress).await;
+            let result = repeat(plan.clone(), inputs, backend.clone(), rows, wishes, stop, &progress).await;
             drop(progress);
             let result = match result {
                 Ok(done) if !args.no_logs => {
@@ -269,7 +297,7 @@ async fn play(
                 *kept = Some(whereabouts(&*backend, nodes));
                 result
             } else {
-                end(&*backend, result).await
+                end(&plan, &*backend, result).await
             };
             let (rows, quality) = result.map_err(|error| error.during(&label))?;
             note(&mut real, &label, &quality);
@@ -278,6 +306,9 @@ async fn play(
             let rows = rows.finish().map_err(|error| unwritten(&std::env::temp_dir(), error))?;
             writer.append(rows).map_err(|error| unwritten(target, error))?;
         }
+    }
+    if let Some(openfaas) = &mut real.openfaas {
+        openfaas.image_id = ground.gateway_id().await?;
     }
     let (mut folder, written) = writer.finish().map_err(|error| unwritten(target, error))?;
     if !logs.is_empty() {
@@ -369,6 +400,7 @@ pub(super) fn stopping() -> Result<CancellationToken, Failure> {
 fn note(real: &mut RealNodes, label: &str, quality: &Quality) {
     real.busiest = [real.busiest, quality.busy].into_iter().flatten().reduce(f64::max);
     real.latest_us = real.latest_us.max(quality.late_us);
+    real.openfaas = real.openfaas.take().or_else(|| quality.openfaas.clone());
     real.doubts.extend(quality.doubts.iter().map(|doubt| format!("{label}: {doubt}")));
 }
 
@@ -377,6 +409,7 @@ fn command(args: &Run) -> Vec<String> {
     let mut words = vec!["harness".to_owned(), "run".to_owned(), args.scenario.display().to_string()];
     words.extend(["--backend".to_owned(), source(args.backend).to_string()]);
     words.extend(args.overrides.words());
+    words.extend(args.openfaas.words());
     let flags = [
         ("--whole-grid", args.whole_grid),
         ("--allow-unsupported", args.allow_unsupported),

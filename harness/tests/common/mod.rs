@@ -43,6 +43,14 @@ pub fn node() -> &'static Path {
     })
 }
 
+/// The program of a node for containers, if `scripts/build-static-node` has built it.
+pub fn static_node() -> Option<PathBuf> {
+    let named = std::env::var_os("EDGE_FAAS_STATIC_NODE").map(PathBuf::from);
+    let target = cargo_bin("harness").parent()?.parent()?.to_owned();
+    let built = target.join(format!("{}-unknown-linux-gnu/debug/edge-faas", std::env::consts::ARCH));
+    named.or(Some(built)).filter(|program| program.is_file())
+}
+
 /// A place for a test's files. Nodes keep theirs there, too.
 pub struct Place(tempfile::TempDir);
 

@@ -5,6 +5,7 @@
 //! machine's outlives its processes: who dials a dead node is refused, instead of waiting for an answer of nobody.
 
 mod engine;
+mod gateway;
 mod image;
 
 pub use engine::{Engine, LABEL, Leftovers, run_name};
@@ -50,6 +51,8 @@ pub struct Docker {
     run: String,
     network: String,
     second: u8,
+    /// The image of the gateway beside each node; `None`: nodes run functions themselves.
+    gateway: Option<String>,
 }
 
 impl Docker {
@@ -71,7 +74,15 @@ impl Docker {
             };
             match engine.docker.create_network(request).await {
                 Ok(_) => {
-                    return Ok(Docker { engine, plan, image, run: run.to_owned(), network, second });
+                    return Ok(Docker {
+                        engine,
+                        plan,
+                        image,
+                        run: run.to_owned(),
+                        network,
+                        second,
+                        gateway: None,
+                    });
                 }
                 // Somebody has that subnet: the next one.
                 Err(Error::DockerResponseServerError { status_code: 403 | 409, message }) => {
@@ -108,21 +119,26 @@ impl Docker {
         (quota as i64).max(QUOTA_MIN)
     }
 
-    /// Brings a node's address up.
-    async fn start_sandbox(&self, node: u32) -> Result<(), Failure> {
+    /// Gives a container an address of its own on the run's network.
+    fn at(&self, ip: Ipv4Addr, body: ContainerCreateBody) -> ContainerCreateBody {
         let endpoint = EndpointSettings {
             ipam_config: Some(EndpointIpamConfig {
-                ipv4_address: Some(self.ip(node).to_string()),
+                ipv4_address: Some(ip.to_string()),
                 ..EndpointIpamConfig::default()
             }),
             ..EndpointSettings::default()
         };
-        let host = HostConfig { network_mode: Some(self.network.clone()), ..HostConfig::default() };
         let endpoints = HashMap::from([(self.network.clone(), endpoint)]);
-        let body = ContainerCreateBody {
+        ContainerCreateBody {
             networking_config: Some(NetworkingConfig { endpoints_config: Some(endpoints) }),
-            ..self.container(vec!["pause".to_owned()], host)
-        };
+            ..body
+        }
+    }
+
+    /// Brings a node's address up.
+    async fn start_sandbox(&self, node: u32) -> Result<(), Failure> {
+        let host = HostConfig { network_mode: Some(self.network.clone()), ..HostConfig::default() };
+        let body = self.at(self.ip(node), self.container(vec!["pause".to_owned()], host));
         let (name, what) = (self.sandbox(node), format!("node {node}: the container of its address"));
         self.create_container(&name, &what, body).await?;
         self.start_container(&name, &what).await
@@ -207,33 +223,46 @@ impl Backend for Docker {
         format!("http://{}:{HTTP_PORT}", self.ip(node))
     }
 
+    fn gateway(&self, node: u32) -> Option<String> {
+        self.gateway_url(node)
+    }
+
     fn address(&self, node: u32) -> String {
         format!("/ip4/{}/tcp/{NODE_PORT}", self.ip(node))
     }
 
     async fn start(&self, node: u32, settings: &NodeSettings) -> Result<(), Failure> {
         self.start_sandbox(node).await?;
+        self.start_beside(node).await?;
         self.create(node, settings).await?;
         self.run_node(node).await
     }
 
     async fn kill(&self, node: u32) -> Result<(), Failure> {
-        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-        let killed = self.engine.docker.kill_container(&self.name(node), Some(options)).await;
-        unless_moot(format!("node {node}"), killed)
+        for name in self.machine(node) {
+            let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+            let killed = self.engine.docker.kill_container(&name, Some(options)).await;
+            unless_moot(format!("node {node}"), killed)?;
+        }
+        Ok(())
     }
 
     async fn power_off(&self, node: u32) -> Result<(), Failure> {
-        unless_moot(format!("node {node}"), self.engine.docker.pause_container(&self.name(node)).await)
+        for name in self.machine(node) {
+            unless_moot(format!("node {node}"), self.engine.docker.pause_container(&name).await)?;
+        }
+        Ok(())
     }
 
     async fn restart(&self, node: u32, settings: &NodeSettings, fresh: bool) -> Result<(), Failure> {
         // The engine wakes one that is silent only after the signal: it says nothing any more.
         self.kill(node).await?;
         if fresh {
-            self.engine.remove_containers(&[self.name(node)]).await?;
+            self.engine.remove_containers(&self.machine(node)).await?;
+            self.create_beside(node).await?;
             self.create(node, settings).await?;
         }
+        self.run_beside(node).await?;
         self.run_node(node).await
     }
 
@@ -243,8 +272,10 @@ impl Backend for Docker {
             cpu_quota: Some(self.quota(node, share)),
             ..ContainerUpdateBody::default()
         };
-        let updated = self.engine.docker.update_container(&self.name(node), body).await;
-        updated.map_err(failed(format!("node {node}: its share of the processor")))?;
+        for name in self.computing(node) {
+            let updated = self.engine.docker.update_container(&name, body.clone()).await;
+            updated.map_err(failed(format!("node {node}: its share of the processor")))?;
+        }
         Ok(true)
     }
 

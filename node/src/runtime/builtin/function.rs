@@ -5,7 +5,7 @@ use super::log::{Event, Log};
 use super::options::Options;
 use super::run::{self, Answer, Cores};
 use super::state::Deployed;
-use crate::body::{self, Body, BodyError};
+use crate::body::{self, Body, BodyError, read_ahead};
 use crate::openfaas::{FunctionDeployment, FunctionName, FunctionStatus, LogMessage, LogQuery};
 use crate::runtime::slots::{Admission, Refusal, Slot, Slots};
 use crate::runtime::{
@@ -25,6 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+/// Bytes of a request that `echo` reads before its answer begins.
+const ECHO_AHEAD: u64 = 1 << 20;
 
 /// A function that is deployed.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl Function {
         self.log.read(&self.name, query)
     }
 
-    /// Runs a call: admitted or refused at once, then its body is read (but for `echo`), then it waits for its turn.
+    /// Runs a call: admitted or refused at once, then its body is read (of `echo` the first MiB), then it waits for its turn.
     pub(super) async fn execute(
         &self,
         request: ExecuteRequest,
@@ -150,7 +153,9 @@ impl Function {
             RuntimeFailure::new(RuntimeFailureReason::Runtime, started, format!("{}: {message}", self.name))
         };
         let body = match self.kind {
-            Kind::Echo => body,
+            // It streams, but a small body is read before the answer begins, as watchdogs do: HTTP/1 servers such as OpenFaaS'
+            // gateway cut a request off whose answer has begun.
+            Kind::Echo => read_ahead(body, ECHO_AHEAD).await,
             // On its way to the function, and no time of the function's.
             _ => drain(body).await.map_err(|error| failed(Started::No, &error.to_string()))?,
         };
