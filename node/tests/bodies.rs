@@ -165,3 +165,15 @@ async fn a_large_body_finds_another_provider_when_the_first_refuses_it() {
     }
     assert_eq!(members[1].runtime.executions.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_byte_of_an_answer_is_lost_at_the_node_that_hosts_the_function() {
+    let members = pair(Wire::Tcp, "echo").await;
+    // Pieces that are there at once: more than are taken before the answer's head goes out, and fewer.
+    for size in [1, 64 * 1024, 300_000, MIB, 5_000_000] {
+        let mut call = request("echo", "");
+        call.body = stream(size).0;
+        let response = members[1].node.call(call).await.unwrap();
+        assert_eq!(check(response.body).await, size);
+    }
+}

@@ -230,8 +230,10 @@ async fn local(
         if body.is_end_stream() {
             break true;
         }
+        if chunks.len() >= AT_ONCE {
+            break false;
+        }
         match body.frame().now_or_never() {
-            _ if chunks.len() >= AT_ONCE => break false,
             Some(Some(Ok(frame))) => chunks.extend(frame.into_data()),
             Some(None) => break true,
             None => break false,
