@@ -129,7 +129,7 @@ impl Network {
         let plan = &self.plan;
         let host = (0..plan.nodes()).find(|node| plan.hosted(*node).next().is_some()).unwrap_or(0);
         let (own, beside) = (self.backend.http(host), self.backend.gateway(host));
-        plan.openfaas.conform(&self.client, plan, host, own, beside).await
+        plan.openfaas.conform(&self.client, plan, host, own, beside, self.patience).await
     }
 
     /// Before nodes come up: what their functions must not replace is not there.

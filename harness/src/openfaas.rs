@@ -245,7 +245,8 @@ impl Mode {
     }
 
     /// Runs the conformance suite against what runs the functions of a node: `own` is the node's own API, `beside` the
-    /// gateway that was brought up for it. Returns what the manifest says of it.
+    /// gateway that was brought up for it; `patience`: how long a function may take to be ready, if the user says. Returns
+    /// what the manifest says of it.
     ///
     /// # Errors
     /// The checks that failed.
@@ -256,6 +257,7 @@ impl Mode {
         node: u32,
         own: String,
         beside: Option<String>,
+        patience: Option<Duration>,
     ) -> Result<OpenFaas, Failure> {
         let builtin = || Image { name: format!("{BUILTIN}echo"), process: None };
         let (url, credentials, echo) = match self {
@@ -267,9 +269,9 @@ impl Mode {
                 external.echo.clone(),
             ),
         };
-        let (image, process) = (echo.name, echo.process);
+        let (image, process, patience) = (echo.name, echo.process, patience.unwrap_or(READY));
         let gateway =
-            Gateway { url: url.clone(), credentials: credentials.clone(), image, process, patience: READY };
+            Gateway { url: url.clone(), credentials: credentials.clone(), image, process, patience };
         let checks = conformance::run(gateway).await?;
         let failed = checks.iter().filter_map(|check| Some((check.name, check.result.as_ref().err()?)));
         let failed: Vec<String> = failed.map(|(name, error)| format!("{name}: {error}")).collect();

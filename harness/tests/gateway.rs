@@ -165,7 +165,7 @@ async fn what_does_not_conform_plays_no_call() {
     });
     let place = Place::new();
     let scenario = place.file("behind.toml", &BEHIND.replace("nodes = [1, 2]", "nodes = [1]"));
-    let output = run(&place, &scenario, &[yes], &[]).await;
+    let output = run(&place, &scenario, &[yes], &["--ready-timeout", "5s"]).await;
     server.abort();
     assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
     let said = complaint(&output);

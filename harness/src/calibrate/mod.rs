@@ -123,7 +123,7 @@ pub fn measure(pairs: &[Pair]) -> Result<Measured, Failure> {
     let requests = pairs.iter().flat_map(requests).collect();
     let handshakes = pairs.iter().flat_map(|pair| {
         let trips = micros(pair.round_trip * i64::from(trips));
-        pair.real.calls.iter().filter_map(Call::dial).map(move |connect| connect - trips)
+        dials(pair).map(move |connect| connect - trips)
     });
     let samples = [
         ("entry", phases(&["local", "routed", "cpu", "look-ups"], |call| call.lag)),
@@ -177,10 +177,16 @@ fn requests(pair: &Pair) -> Vec<i64> {
     each(&pair.real).into_iter().map(|real| real - simulated).collect()
 }
 
+/// What calls waited for whole dials; one that was under way already has less than a round trip left.
+fn dials(pair: &Pair) -> impl Iterator<Item = i64> {
+    let whole = micros(pair.round_trip);
+    pair.real.calls.iter().filter_map(Call::dial).filter(move |connect| *connect >= whole)
+}
+
 /// The round trips of a dial: what it takes longer on the longest links than on the shortest, in round trips of the
 /// difference.
 fn handshake_round_trips(pairs: &[Pair]) -> Result<u32, Failure> {
-    let dial = |pair: &Pair| law::median(pair.real.calls.iter().filter_map(Call::dial).collect());
+    let dial = |pair: &Pair| law::median(dials(pair).collect());
     let (short, long) =
         (pairs.iter().min_by_key(|pair| pair.round_trip), pairs.iter().max_by_key(|pair| pair.round_trip));
     let slope = short.zip(long).and_then(|(short, long)| {

@@ -99,12 +99,15 @@ fn story(rows: &dyn Fn(&str) -> Vec<Row>, victim: &str) -> Story {
     story
 }
 
+/// The rows of a run's file of this name.
+type Files<'a> = &'a dyn Fn(&str) -> Vec<Row>;
+
 /// What holds for every run of [`DEATHS`], whatever its nodes ran as.
 pub fn check_deaths(place: &Place, scenario: &Path) {
     let simulated = simulated(scenario);
     let real = |file: &str| place.rows(file);
     let predicted = |file: &str| simulated.rows(file);
-    let worlds: [&dyn Fn(&str) -> Vec<Row>; 2] = [&predicted, &real];
+    let worlds: [Files<'_>; 2] = [&predicted, &real];
     for rows in worlds {
         let attempts = rows("attempts.csv");
         let hit: BTreeSet<&str> = attempts
