@@ -17,7 +17,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Plays a scenario with real nodes and writes a run folder.
-    Run(Run),
+    Run(Box<Run>),
     /// Measures what real nodes take on this machine, for the simulator: writes a file that scenarios include.
     Calibrate(Calibrate),
     /// Takes away what runs left that were killed: containers, networks, images, processes, folders.
