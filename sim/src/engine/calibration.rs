@@ -45,24 +45,32 @@ impl Engine<'_> {
         self.drawn(self.scenario.calibration.entry.as_ref(), purpose::ENTRY, call.0, 0)
     }
 
-    /// What attempt number `attempt` of a call takes on each of its two ways besides links.
-    pub(super) fn passage_time(&self, call: CallKey, attempt: u32, way: Way) -> Duration {
+    /// As `drawn`, for the attempt of a call that was begun last.
+    fn drawn_for_attempt(&self, law: Option<&Distribution>, purpose: Purpose, call: u64) -> Duration {
+        match (law, self.workload.call(call)) {
+            (Some(_), Some(state)) => self.drawn(law, purpose, state.key.0, state.attempts),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What an attempt of a call takes on each of its two ways besides links.
+    pub(super) fn passage_time(&self, call: u64, way: Way) -> Duration {
         let calibration = &self.scenario.calibration;
         let law = match way {
             Way::Direct => &calibration.direct,
             Way::Local => &calibration.local,
             Way::Routed => &calibration.routed,
         };
-        self.drawn(law.as_ref(), purpose::PASSAGE, call.0, attempt) / 2
+        self.drawn_for_attempt(law.as_ref(), purpose::PASSAGE, call) / 2
     }
 
-    /// How much longer than asked for attempt number `attempt` of a call runs.
-    pub(super) fn overrun(&self, call: CallKey, attempt: u32, work: schema::Work) -> Duration {
+    /// How much longer than asked for an attempt of a call runs.
+    pub(super) fn overrun(&self, call: u64, work: schema::Work) -> Duration {
         let law = match work {
             schema::Work::Cpu => &self.scenario.calibration.cpu,
             schema::Work::Sleep => &self.scenario.calibration.sleep,
         };
-        self.drawn(law.as_ref(), purpose::WORK, call.0, attempt)
+        self.drawn_for_attempt(law.as_ref(), purpose::WORK, call)
     }
 
     /// What the dial that is made now takes besides round trips.

@@ -141,7 +141,7 @@ impl Engine<'_> {
             (false, true) => Way::Local,
             (false, false) => Way::Routed,
         };
-        let passage = self.passage_time(self.workload.key(call), self.workload.attempts(call), way);
+        let passage = self.passage_time(call, way);
         self.flights[id.slot as usize].passage = passage;
         let number = self.population.number(provider);
         self.trace(entry, || format!("call {call} goes to node-{number}"));
@@ -550,11 +550,11 @@ impl Engine<'_> {
         let Some(flight) = self.flight(id) else { return };
         let call = flight.call;
         let number = self.population.number(provider);
-        let attempts = self.workload.attempts(call);
+        let attempts = self.workload.call(call).map_or(0, |state| state.attempts);
         let job = Job {
             id: id.to_bits(),
             function: function.0,
-            work: self.work(call, attempts, function),
+            work: self.work(call, function),
             cold: self.cold_start(call, attempts, function),
         };
         let now = self.now;

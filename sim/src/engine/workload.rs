@@ -191,11 +191,6 @@ impl<'s> Workload<'s> {
         }
     }
 
-    /// How many attempts a call has had.
-    pub(super) fn attempts(&self, call: u64) -> u32 {
-        self.calls.get(&call).map_or(0, |state| state.attempts)
-    }
-
     /// The function's code ran for this call.
     pub(crate) fn executed(&mut self, call: u64) {
         if let Some(state) = self.calls.get_mut(&call) {
@@ -646,9 +641,9 @@ impl Engine<'_> {
     }
 
     /// What the provider's machine has to do for a call.
-    pub(crate) fn work(&self, call: u64, attempts: u32, function: FunctionHandle) -> executor::Work {
+    pub(crate) fn work(&self, call: u64, function: FunctionHandle) -> executor::Work {
         let work = self.hosts.work(function);
-        let time = self.workload.service_time(call) + self.overrun(self.workload.key(call), attempts, work);
+        let time = self.workload.service_time(call) + self.overrun(call, work);
         match work {
             schema::Work::Cpu => executor::Work::Cpu(time),
             schema::Work::Sleep => executor::Work::Sleep(time),
