@@ -26,6 +26,7 @@ pub mod node;
 pub mod openfaas;
 pub mod plan;
 pub mod player;
+mod quantile;
 pub mod rows;
 pub mod run;
 pub mod unsupported;

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::network::Network;
+use crate::quantile::quantile;
 use edge_faas_core::results::LinkMoment;
 use edge_faas_core::time::Duration;
 use futures::stream::{self, TryStreamExt};
@@ -44,9 +45,7 @@ pub struct Link {
 impl Link {
     /// The round trip that a share of the measured ones do not exceed.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
-        let last = self.trips.len().checked_sub(1)?;
-        let at = libm::ceil(share * self.trips.len() as f64) as usize;
-        self.trips.get(at.saturating_sub(1).min(last)).copied()
+        quantile(&self.trips, share)
     }
 
     /// How far it is off, if it is by more than it may.

@@ -129,7 +129,7 @@ impl Network {
     /// If it does not behave as it should.
     pub async fn conform(&self) -> Result<OpenFaas, Failure> {
         let plan = &self.plan;
-        let host = (0..plan.nodes()).find(|node| plan.hosted(*node).next().is_some()).unwrap_or(0);
+        let host = plan.hosts().next().unwrap_or(0);
         let (own, beside) = (self.backend.http(host), self.backend.gateway(host));
         plan.openfaas.conform(&self.client, plan, host, own, beside, self.patience).await
     }
@@ -139,7 +139,7 @@ impl Network {
     /// # Errors
     /// If it is.
     pub async fn prepare(&self) -> Result<(), Failure> {
-        self.plan.openfaas.prepare(&self.client, &self.plan).await
+        self.plan.openfaas.prepare(&self.plan).await
     }
 
     fn not_ready(&self, what: &str) -> Failure {

@@ -2,7 +2,7 @@
 
 use crate::conformance::{self, Gateway};
 use crate::failure::Failure;
-use crate::node::NodeClient;
+use crate::node::{self, NodeClient};
 use crate::plan::Plan;
 use crate::unsupported::Complaint;
 use edge_faas_core::results::OpenFaas;
@@ -63,18 +63,24 @@ pub enum Mode {
 impl External {
     /// The gateway of a node: each that hosts functions has one of its own.
     fn of(&self, plan: &Plan, node: u32) -> Option<&String> {
-        let mut hosts = (0..plan.nodes()).filter(|node| plan.hosted(*node).next().is_some());
-        self.gateways.get(hosts.position(|host| host == node)?)
+        self.gateways.get(plan.hosts().position(|host| host == node)?)
     }
 
     fn credentials(&self) -> Result<Option<(String, String)>, Failure> {
         self.password_file.as_ref().map(|file| Ok((self.user.clone(), read_password(file)?))).transpose()
     }
 
-    fn client(&self, client: &Client, url: &str) -> Result<NodeClient, Failure> {
-        Ok(NodeClient::new(client, url.trim_end_matches('/').to_owned())
-            .with_credentials(self.credentials()?))
+    /// The gateways of all nodes that host functions, by their URLs.
+    fn clients(&self, plan: &Plan) -> Result<Vec<(&str, NodeClient)>, Failure> {
+        let (client, credentials) = (node::client()?, self.credentials()?);
+        let used = plan.hosts().zip(&self.gateways);
+        Ok(used.map(|(_, url)| (url.as_str(), administrator(&client, url, credentials.clone()))).collect())
     }
+}
+
+/// A gateway as who may administrate it talks to it.
+fn administrator(client: &Client, url: &str, credentials: Option<(String, String)>) -> NodeClient {
+    NodeClient::new(client, url.trim_end_matches('/').to_owned()).with_credentials(credentials)
 }
 
 /// The password in a file, without the end of its line.
@@ -105,7 +111,7 @@ impl Mode {
     pub fn check(&self, plan: &Plan) -> Result<(), Failure> {
         let Mode::External(external) = self else { return Ok(()) };
         external.credentials()?;
-        let hosts = (0..plan.nodes()).filter(|node| plan.hosted(*node).next().is_some()).count();
+        let hosts = plan.hosts().count();
         if external.gateways.len() < hosts {
             return Err(Failure::Input(format!(
                 "{hosts} nodes host functions, and {} gateways are named: each of them needs one of its own (--gateway URL)",
@@ -205,11 +211,9 @@ impl Mode {
     ///
     /// # Errors
     /// If there is one, or a gateway does not answer.
-    pub async fn prepare(&self, client: &Client, plan: &Plan) -> Result<(), Failure> {
+    pub async fn prepare(&self, plan: &Plan) -> Result<(), Failure> {
         let Mode::External(external) = self else { return Ok(()) };
-        for node in 0..plan.nodes() {
-            let Some(url) = external.of(plan, node) else { continue };
-            let gateway = external.client(client, url)?;
+        for (url, gateway) in external.clients(plan)? {
             for function in gateway.functions().await? {
                 if !plan.functions.contains(&function.name) {
                     continue;
@@ -231,11 +235,9 @@ impl Mode {
     ///
     /// # Errors
     /// If a gateway does not let it go.
-    pub async fn clear(&self, client: &Client, plan: &Plan) -> Result<(), Failure> {
+    pub async fn clear(&self, plan: &Plan) -> Result<(), Failure> {
         let Mode::External(external) = self else { return Ok(()) };
-        for node in 0..plan.nodes() {
-            let Some(url) = external.of(plan, node) else { continue };
-            let gateway = external.client(client, url)?;
+        for (_, gateway) in external.clients(plan)? {
             let ours = gateway.functions().await?.into_iter();
             for function in ours.filter(|function| function.labels.contains_key(LABEL)) {
                 gateway.remove(&function.name).await?;
@@ -281,10 +283,7 @@ impl Mode {
                 failed.join("\n  ")
             )));
         }
-        let info = NodeClient::new(client, url.trim_end_matches('/').to_owned())
-            .with_credentials(credentials)
-            .info()
-            .await?;
+        let info = administrator(client, &url, credentials).info().await?;
         let text = |path: &str| {
             let text = info.pointer(path).and_then(serde_json::Value::as_str).map(str::to_owned);
             // The official gateway says nothing of a provider of ours, whose answer has the form of a gateway's.

@@ -83,6 +83,11 @@ impl Plan {
             .filter(move |function| self.population.providers(*function).contains(&node))
     }
 
+    /// The nodes that host functions, in order.
+    pub fn hosts(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.nodes()).filter(|node| self.hosted(*node).next().is_some())
+    }
+
     /// The name of a function; empty for one that does not exist.
     pub fn function(&self, index: u32) -> &str {
         self.functions.get(index as usize).map_or("", String::as_str)

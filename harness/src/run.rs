@@ -7,9 +7,9 @@ use crate::faults;
 use crate::host::Processor;
 use crate::links::{self, Link};
 use crate::network::Network;
-use crate::node;
 use crate::plan::Plan;
 use crate::player::{self, Played, Watcher};
+use crate::quantile::quantile;
 use crate::rows::{NodeEnd, Story};
 use edge_faas_core::results::{LinkMoment, OpenFaas, RepetitionWriter};
 use edge_faas_core::scenario::schedule::Schedule;
@@ -81,7 +81,7 @@ pub async fn repeat(
 /// # Errors
 /// What went wrong in the repetition, else that its nodes will not go.
 pub async fn end<T>(plan: &Plan, backend: &dyn Backend, result: Result<T, Failure>) -> Result<T, Failure> {
-    let cleared = plan.openfaas.clear(&node::client()?, plan).await;
+    let cleared = plan.openfaas.clear(plan).await;
     let gone = backend.tear_down().await;
     let value = result?;
     gone.map_err(|error| error.during("the run went well, but its nodes will not go"))?;
@@ -202,8 +202,7 @@ fn late(played: &[Played]) -> i64 {
     let lag = |call: &Played| Some(call.sent?.as_micros() - call.scheduled.as_micros());
     let mut late: Vec<i64> = played.iter().filter_map(lag).collect();
     late.sort_unstable();
-    let at = libm::ceil(late.len() as f64 * 0.99) as usize;
-    late.get(at.saturating_sub(1)).copied().unwrap_or(0)
+    quantile(&late, 0.99).unwrap_or(0)
 }
 
 fn doubts(

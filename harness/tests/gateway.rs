@@ -5,15 +5,13 @@
 
 mod common;
 
+use common::gateways::{Gateway, YesToEverything};
 use common::{Place, Row, complaint, simulated, static_node, succeeded};
 use edge_faas_core::results::{Manifest, OpenFaas};
 use edge_faas_harness::backend::Engine;
-use edge_faas_node::daemon::Daemon;
 use edge_faas_node::openfaas::{FunctionDeployment, FunctionName};
-use edge_faas_node::settings::Settings;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Two of four nodes host the function.
 const BEHIND: &str = r#"
@@ -39,36 +37,6 @@ name = "manycalls"
 duration = "2s"
 manycall = { items = 20, every = "1s" }
 "#;
-
-/// A node that stands for a gateway.
-struct Gateway {
-    daemon: Daemon,
-    _folder: tempfile::TempDir,
-    password: PathBuf,
-}
-
-impl Gateway {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let password = folder.path().join("password");
-        std::fs::write(&password, "secret\n").unwrap();
-        let mut settings = Settings::default();
-        settings.set("http.listen", "127.0.0.1:0").unwrap();
-        settings.set("network.listen", "/ip4/127.0.0.1/tcp/0").unwrap();
-        settings.password_file = Some(password.clone());
-        Gateway { daemon: Daemon::start(settings).await.unwrap(), _folder: folder, password }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.daemon.http)
-    }
-
-    /// The images of its functions, by name.
-    async fn functions(&self) -> Vec<(String, String)> {
-        let all = self.daemon.runtime.list(None).await.unwrap();
-        all.into_iter().map(|function| (function.name, function.image)).collect()
-    }
-}
 
 /// `harness run` with functions behind these gateways.
 async fn run(place: &Place, scenario: &Path, gateways: &[String], more: &[&str]) -> Output {
@@ -150,23 +118,10 @@ async fn a_function_of_somebody_elses_is_not_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_conform_plays_no_call() {
-    // Says yes to everything.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let yes = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut buffer = vec![0; 1 << 16];
-                let _ = socket.read(&mut buffer).await;
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]";
-                let _ = socket.write_all(answer).await;
-            });
-        }
-    });
+    let yes = YesToEverything::start().await;
     let place = Place::new();
     let scenario = place.file("behind.toml", &BEHIND.replace("nodes = [1, 2]", "nodes = [1]"));
-    let output = run(&place, &scenario, &[yes], &["--ready-timeout", "5s"]).await;
-    server.abort();
+    let output = run(&place, &scenario, std::slice::from_ref(&yes.url), &["--ready-timeout", "5s"]).await;
     assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
     let said = complaint(&output);
     assert!(said.contains("does not behave as an OpenFaaS gateway"), "{said}");

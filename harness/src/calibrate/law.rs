@@ -1,5 +1,7 @@
 //! A measured law: the quantiles of a sample.
 
+use crate::quantile::quantile;
+
 /// Fewer samples make no law.
 pub(super) const SAMPLES_MIN: usize = 20;
 /// The quantiles of a law, in percent. What lies above the last is a machine's hiccup as often as it is the program's: the
@@ -12,12 +14,6 @@ pub struct Law {
     /// How many were measured.
     pub samples: usize,
     values: Vec<i64>,
-}
-
-/// The value that a share of sorted ones do not exceed.
-fn quantile(sorted: &[i64], share: f64) -> Option<i64> {
-    let at = libm::ceil(share * sorted.len() as f64) as usize;
-    sorted.get(at.saturating_sub(1)).copied()
 }
 
 /// The median; `None` of nothing.

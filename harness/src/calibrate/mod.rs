@@ -14,7 +14,6 @@ use edge_faas_core::results::{
     MemoryFolder, MemoryScratch, RepetitionOutput, RepetitionPlan, RepetitionWriter, RunContext, RunWriter,
     Source,
 };
-use edge_faas_core::scenario::schema::Latency;
 use edge_faas_core::scenario::{Loaded, Loader, Scenario, Variant};
 use edge_faas_core::time::Duration;
 use edge_faas_sim::engine::{Engine, Inputs};
@@ -60,13 +59,13 @@ pub fn writer(variant: &Variant, source: Source) -> Result<RepetitionWriter, Fai
 /// # Errors
 /// If they cannot be put together.
 pub fn rows(writer: RepetitionWriter, source: Source) -> Result<Rows, Failure> {
-    read(writer.finish().map_err(Failure::other)?, source)
+    Rows::read(&folder(writer.finish().map_err(Failure::other)?, source)?)
 }
 
-fn read(output: RepetitionOutput, source: Source) -> Result<Rows, Failure> {
+fn folder(output: RepetitionOutput, source: Source) -> Result<MemoryFolder, Failure> {
     let mut run = RunWriter::new(MemoryFolder::default(), source).map_err(Failure::other)?;
     run.append(output).map_err(Failure::other)?;
-    Rows::read(&run.finish().map_err(Failure::other)?.0)
+    Ok(run.finish().map_err(Failure::other)?.0)
 }
 
 /// What the simulator makes of a variant.
@@ -74,10 +73,18 @@ fn read(output: RepetitionOutput, source: Source) -> Result<Rows, Failure> {
 /// # Errors
 /// If it cannot play it.
 pub fn simulate(variant: &Variant, inputs: &Inputs) -> Result<Rows, Failure> {
+    Rows::read(&simulated(variant, inputs)?)
+}
+
+/// The files that the simulator makes of a variant's first repetition.
+///
+/// # Errors
+/// If it cannot play it.
+pub fn simulated(variant: &Variant, inputs: &Inputs) -> Result<MemoryFolder, Failure> {
     let writer = writer(variant, Source::Sim)?;
     let mut engine = Engine::new(&variant.scenario, inputs, 0, writer, None).map_err(Failure::other)?;
     while engine.run(CHUNK).map_err(Failure::other)? {}
-    read(engine.finish().map_err(Failure::other)?, Source::Sim)
+    folder(engine.finish().map_err(Failure::other)?, Source::Sim)
 }
 
 /// A variant as both played it.
@@ -89,14 +96,6 @@ pub struct Pair {
     pub real: Rows,
     /// By the simulator.
     pub simulated: Rows,
-}
-
-/// The round trip of a variant's links.
-pub fn round_trip(variant: &Variant) -> Duration {
-    match &variant.scenario.network.latency {
-        Latency::Pairs { round_trip } => Duration::from_secs_f64(round_trip.mean().unwrap_or(0.0)),
-        _ => Duration::ZERO,
-    }
 }
 
 /// What was measured.
@@ -122,7 +121,7 @@ pub fn measure(pairs: &[Pair]) -> Result<Measured, Failure> {
     };
     let requests = pairs.iter().flat_map(requests).collect();
     let handshakes = pairs.iter().flat_map(|pair| {
-        let trips = micros(pair.round_trip * i64::from(trips));
+        let trips = (pair.round_trip * i64::from(trips)).as_micros();
         dials(pair).map(move |connect| connect - trips)
     });
     let samples = [
@@ -147,10 +146,6 @@ pub fn measure(pairs: &[Pair]) -> Result<Measured, Failure> {
         Ok((key, law))
     });
     Ok(Measured { handshake_round_trips: trips, laws: laws.collect::<Result<_, Failure>>()? })
-}
-
-fn micros(duration: Duration) -> i64 {
-    duration.as_micros()
 }
 
 /// Of each call of a phase that both played without any detour: how much longer a part of it took with real nodes.
@@ -179,7 +174,7 @@ fn requests(pair: &Pair) -> Vec<i64> {
 
 /// What calls waited for whole dials; one that was under way already has less than a round trip left.
 fn dials(pair: &Pair) -> impl Iterator<Item = i64> {
-    let whole = micros(pair.round_trip);
+    let whole = pair.round_trip.as_micros();
     pair.real.calls.iter().filter_map(Call::dial).filter(move |connect| *connect >= whole)
 }
 
@@ -190,7 +185,7 @@ fn handshake_round_trips(pairs: &[Pair]) -> Result<u32, Failure> {
     let (short, long) =
         (pairs.iter().min_by_key(|pair| pair.round_trip), pairs.iter().max_by_key(|pair| pair.round_trip));
     let slope = short.zip(long).and_then(|(short, long)| {
-        let trips = micros(long.round_trip) - micros(short.round_trip);
+        let trips = long.round_trip.as_micros() - short.round_trip.as_micros();
         (trips > 0).then_some((dial(long)? - dial(short)?) as f64 / trips as f64)
     });
     match slope.map(libm::round) {

@@ -1,9 +1,9 @@
 //! `harness calibrate`.
 
 use super::args::Calibrate;
+use super::ground::{Ground, source, stopping};
 use super::print;
 use super::progress::Progress;
-use super::run::{Ground, source, stopping};
 use crate::calibrate::{self, Measured, Pair};
 use crate::failure::Failure;
 use crate::openfaas::Mode;
@@ -59,7 +59,7 @@ async fn play(
         let (writer, quality) = played.map_err(|error| error.during(&variant.label))?;
         doubts.extend(quality.doubts.iter().map(|doubt| format!("{}: {doubt}", variant.label)));
         pairs.push(Pair {
-            round_trip: calibrate::round_trip(variant),
+            round_trip: plan.fabric.round_trip(0, 1),
             real: calibrate::rows(writer, source(args.backend))?,
             simulated: calibrate::simulate(variant, &inputs)?,
         });

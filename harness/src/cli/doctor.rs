@@ -1,8 +1,8 @@
 //! `harness doctor`: what this machine can do.
 
 use super::args::Doctor;
+use super::ground::node_program;
 use super::print;
-use super::run::node_program;
 use crate::backend::Engine;
 use crate::failure::Failure;
 use crate::host::has_netem;

@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod conformance;
 mod doctor;
+mod ground;
 mod openfaas;
 mod progress;
 mod run;

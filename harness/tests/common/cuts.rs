@@ -1,6 +1,6 @@
 //! Faults that leave nodes alive: one that is cut off, links that get worse, a runtime that is down.
 
-use super::{Place, Row, number, simulated};
+use super::{Place, Row, assert_in_time, assert_so_many, number, simulated};
 use std::path::Path;
 
 /// Node 1 is cut off, then node 2's links get worse, then node 3's runtime is down. Calls may be repeated.
@@ -36,8 +36,6 @@ for = "500ms"
 runtime_down = { nodes = [3] }
 "#;
 
-/// How much later than in the simulator something may happen on a busy machine.
-const LATE_US: i64 = 750_000;
 /// A round trip over the links of node 2 when they are worse.
 const WORSE_US: i64 = 210_000;
 
@@ -83,11 +81,11 @@ pub fn check_cuts(place: &Place, scenario: &Path) {
     for (node, outcome) in [("node-1", "lost"), ("node-3", "runtime_error")] {
         let (predicted, real) = (ended(&predicted, node, outcome), ended(&real, node, outcome));
         eprintln!("{node}: {} {outcome} predicted, {} real", predicted.len(), real.len());
-        assert!((predicted.len() / 3..=predicted.len() * 3).contains(&real.len()));
+        assert_so_many(predicted.len(), real.len(), node);
         for column in ["start_us", "end_us"] {
             let (predicted, real) = (last(&predicted, column), last(&real, column));
             eprintln!("  last {column}: {predicted} predicted, {real} real");
-            assert!((real - predicted).abs() <= LATE_US, "{node}: {predicted} predicted, {real} real");
+            assert_in_time(predicted, real, node);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes that die under calls: which calls are hit, and for how long. The story has to be the same in both worlds.
 
-use super::{Place, Row, number, simulated};
+use super::{Place, Row, assert_in_time, assert_so_many, number, simulated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -40,10 +40,6 @@ at = "4500ms"
 for = "2500ms"
 power_off = { nodes = [2] }
 "#;
-
-/// How much later than in the simulator something may happen: what a busy machine takes to take a node down, and to
-/// notice it.
-const LATE_US: i64 = 750_000;
 
 /// What a death did to calls. Instants count from the death, in microseconds.
 #[derive(Debug)]
@@ -131,14 +127,14 @@ pub fn check_deaths(place: &Place, scenario: &Path) {
         eprintln!("{victim}:\n  predicted {predicted:?}\n  real      {real:?}");
         // In progress at one node at one instant, or over a second and a half: it depends on the instant.
         for (predicted, real) in [(predicted.repeated, real.repeated), (predicted.unknown, real.unknown)] {
-            assert!((predicted / 3..=predicted * 3).contains(&real), "{predicted} predicted, {real} real");
+            assert_so_many(predicted, real, victim);
         }
         for (predicted, real) in [
             (predicted.last_sent, real.last_sent),
             (predicted.last_lost, real.last_lost),
             (predicted.over, real.over),
         ] {
-            assert!((real - predicted).abs() <= LATE_US, "{predicted} us predicted, {real} us real");
+            assert_in_time(predicted, real, victim);
         }
     }
 }

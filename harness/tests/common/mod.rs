@@ -5,14 +5,14 @@
 pub mod cuts;
 pub mod deaths;
 pub mod engine;
+pub mod gateways;
 
 use assert_cmd::cargo::cargo_bin;
-use edge_faas_core::results::{
-    MemoryFolder, MemoryScratch, RepetitionPlan, RepetitionWriter, RunContext, RunWriter, Source,
-};
+use edge_faas_core::results::MemoryFolder;
 use edge_faas_core::scenario::Scenario;
 
-use edge_faas_sim::engine::{Engine, Inputs};
+use edge_faas_harness::calibrate;
+use edge_faas_sim::engine::Inputs;
 use edge_faas_sim::folder::Disk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -158,22 +158,9 @@ impl Simulated {
 /// Repetition 0 of a scenario without a sweep, in the simulator.
 pub fn simulated(scenario: &Path) -> Simulated {
     let loaded = Scenario::load(scenario.to_str().unwrap(), &Disk, &[]).unwrap();
-    let scenario = &loaded.variants[0].scenario;
-    let inputs = Inputs::read(scenario).unwrap();
-    let context = RunContext {
-        run: "0".to_owned(),
-        source: Source::Sim,
-        scenario: scenario.name.clone(),
-        variant: String::new(),
-        repetition: Some(0),
-        seed: scenario.seed,
-    };
-    let writer = RepetitionWriter::new(&context, &RepetitionPlan::of(scenario), &mut MemoryScratch).unwrap();
-    let mut engine = Engine::new(scenario, &inputs, 0, writer, None).unwrap();
-    while engine.run(1 << 16).unwrap() {}
-    let mut run = RunWriter::new(MemoryFolder::default(), Source::Sim).unwrap();
-    run.append(engine.finish().unwrap()).unwrap();
-    Simulated(run.finish().unwrap().0)
+    let variant = &loaded.variants[0];
+    let inputs = Inputs::read(&variant.scenario).unwrap();
+    Simulated(calibrate::simulated(variant, &inputs).unwrap())
 }
 
 /// A program in this place: a script for the shell, in whose arguments `$3` is the node's folder and `$5` its HTTP address.
@@ -196,6 +183,20 @@ pub fn unpacked(path: &Path) -> BTreeMap<String, String> {
         (name, text)
     };
     archive.entries().unwrap().map(text).collect()
+}
+
+/// How much later than in the simulator something may happen: what a busy machine takes to take a node down, and to
+/// notice it.
+const LATE_US: i64 = 750_000;
+
+/// Fails if something happened to by far more, or fewer, calls than in the simulator: it depends on the instant.
+pub fn assert_so_many(predicted: usize, real: usize, what: &str) {
+    assert!((predicted / 3..=predicted * 3).contains(&real), "{what}: {predicted} predicted, {real} real");
+}
+
+/// Fails if something happened at another instant than in the simulator, both in microseconds.
+pub fn assert_in_time(predicted: i64, real: i64, what: &str) {
+    assert!((real - predicted).abs() <= LATE_US, "{what}: {predicted} us predicted, {real} us real");
 }
 
 /// Fails with what a program said, if it did not succeed.

@@ -1,7 +1,7 @@
 //! A gateway beside each node, and behind it a provider of ours: a node's program that has joined no network.
 
 use super::engine::{Engine, failed};
-use super::{Docker, HTTP_PORT, LAST, PERIOD, STATE};
+use super::{Docker, HTTP_PORT, STATE};
 use crate::failure::Failure;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfig};
@@ -44,9 +44,7 @@ impl Engine {
             ))
         })
     }
-}
 
-impl Engine {
     /// The engine's id of an image.
     ///
     /// # Errors
@@ -77,7 +75,7 @@ impl Docker {
             Beside::Provider => PROVIDERS,
             Beside::Gateway => GATEWAYS,
         };
-        Ipv4Addr::new(10, self.second, (first + node / LAST).min(255) as u8, (1 + node % LAST) as u8)
+        self.ip_from(first, node)
     }
 
     /// The gateway beside a node.
@@ -123,12 +121,7 @@ impl Docker {
             format!("runtime.cores={}", self.plan.whole_cores(node)),
         ];
         command.extend(settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]));
-        let limited = HostConfig {
-            network_mode: Some(self.network.clone()),
-            cpu_period: Some(PERIOD),
-            cpu_quota: Some(self.quota(node, 1.0)),
-            ..HostConfig::default()
-        };
+        let limited = self.limited(node, self.network.clone());
         let body = self.at(provider, self.container(command, limited));
         let what = format!("node {node}: the container of its provider");
         self.create_container(&self.beside_name(node, Beside::Provider), &what, body).await?;

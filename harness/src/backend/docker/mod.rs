@@ -110,7 +110,12 @@ impl Docker {
     }
 
     fn ip(&self, node: u32) -> Ipv4Addr {
-        Ipv4Addr::new(10, self.second, (1 + node / LAST).min(255) as u8, (1 + node % LAST) as u8)
+        self.ip_from(1, node)
+    }
+
+    /// The address of a node among those whose third part begins at `first`.
+    fn ip_from(&self, first: u32, node: u32) -> Ipv4Addr {
+        Ipv4Addr::new(10, self.second, (first + node / LAST).min(255) as u8, (1 + node % LAST) as u8)
     }
 
     /// What the node's container may have of the processor in a period; a limit above the machine's is none.
@@ -135,6 +140,16 @@ impl Docker {
         }
     }
 
+    /// A container that has what the node's class has of the processor.
+    fn limited(&self, node: u32, network_mode: String) -> HostConfig {
+        HostConfig {
+            network_mode: Some(network_mode),
+            cpu_period: Some(PERIOD),
+            cpu_quota: Some(self.quota(node, 1.0)),
+            ..HostConfig::default()
+        }
+    }
+
     /// Brings a node's address up.
     async fn start_sandbox(&self, node: u32) -> Result<(), Failure> {
         let host = HostConfig { network_mode: Some(self.network.clone()), ..HostConfig::default() };
@@ -154,11 +169,8 @@ impl Docker {
             command.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
         let host = HostConfig {
-            network_mode: Some(format!("container:{}", self.sandbox(node))),
             memory: self.plan.class(node).map(|class| i64::try_from(class.memory).unwrap_or(i64::MAX)),
-            cpu_period: Some(PERIOD),
-            cpu_quota: Some(self.quota(node, 1.0)),
-            ..HostConfig::default()
+            ..self.limited(node, format!("container:{}", self.sandbox(node)))
         };
         let body = self.container(command, host);
         self.create_container(&self.name(node), &format!("node {node}: its container"), body).await
