@@ -212,6 +212,18 @@ fn a_node_whose_bootstrap_is_down_tries_again() {
 }
 
 #[test]
+fn nodes_that_join_in_the_same_moment_soon_know_each_other() {
+    for seed in 0..20 {
+        let mut network = Network::new(6, seed, Config::default());
+        network.faults.identify = Duration::from_millis(200);
+        network.join_all(Duration::ZERO, Duration::from_secs(5));
+        for node in &network.nodes {
+            assert_eq!(node.kad().table().len(), 5, "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn a_node_that_lost_everybody_comes_back_through_its_bootstrap() {
     let mut network = joined(20, Config::default());
     for i in 0..19 {
@@ -423,6 +435,7 @@ proptest! {
             loss,
             duplication,
             refused,
+            ..Faults::default()
         };
         let function = network.functions.push("f", true);
         let first = network.peer(0);

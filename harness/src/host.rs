@@ -1,6 +1,13 @@
-//! How busy this machine is.
+//! What this machine is like: how busy, how quick after a pause.
 
 use std::fs;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// What memory of a program is touched by [`Pause::measure`].
+const TOUCHED: usize = 8 << 20;
+/// In steps of a page.
+const PAGE: usize = 4_096;
 
 /// Processor time of the machine, in its own ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,9 +51,58 @@ pub fn has_netem() -> bool {
         || listed(&format!("{modules}/modules.builtin"))
 }
 
+/// How long it takes to touch 8 MiB of a program's own memory: some virtual machines take it away from programs that
+/// pause, piece by piece, and then a call after a pause takes longer than one that follows another.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// Right after it was touched.
+    pub before: Duration,
+    /// After a second without work, the median of three.
+    pub after: Duration,
+}
+
+impl Pause {
+    /// Measures, for three seconds.
+    pub fn measure() -> Self {
+        let mut memory = vec![1u8; TOUCHED];
+        let mut touch = || {
+            let begun = Instant::now();
+            for byte in memory.iter_mut().step_by(PAGE) {
+                *byte = black_box(byte.wrapping_add(1));
+            }
+            begun.elapsed()
+        };
+        touch();
+        let before = touch();
+        let mut after = [Duration::ZERO; 3].map(|_| {
+            std::thread::sleep(Duration::from_secs(1));
+            touch()
+        });
+        after.sort_unstable();
+        Pause { before, after: after[1] }
+    }
+
+    /// True if what is measured after a pause is the machine's as much as the program's.
+    pub fn is_costly(&self) -> bool {
+        self.after > self.before * 10 && self.after > Duration::from_millis(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_costs_what_touching_takes_longer_by() {
+        let pause = |before, after| Pause {
+            before: Duration::from_micros(before),
+            after: Duration::from_micros(after),
+        };
+        assert!(pause(80, 10_000).is_costly());
+        assert!(!pause(80, 200).is_costly());
+        assert!(!pause(20, 900).is_costly(), "that is little beside a call");
+        assert!(Pause::measure().before > Duration::ZERO);
+    }
 
     #[test]
     fn the_share_of_time_that_cores_were_busy() {

@@ -15,6 +15,9 @@ use crate::time::{Duration, Time};
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const JOIN_RETRY_MAX: Duration = Duration::from_secs(60);
+/// When a node that knows fewer than k others after joining looks for its neighbours again: of two that join through
+/// the same node within a round trip, neither hears of the other.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// When to announce again what could be announced to nobody.
 const LONELY_RETRY: Duration = Duration::from_secs(5);
 /// Made-up ids tried for one that falls into a bucket, as in rust-libp2p's bootstrap.
@@ -123,6 +126,9 @@ impl Kad {
             cx.emit(Output::Joined);
         }
         self.begin_upkeep(cx, now);
+        if self.table.len() < cx.config.kad.k {
+            self.refresh_at = self.refresh_at.min(now.saturating_add(LOOK_AGAIN));
+        }
         let home = self.home.get_or_insert_default();
         home.failed_joins = 0;
         let waiting: Vec<FunctionHandle> =

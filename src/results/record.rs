@@ -80,7 +80,7 @@ record! {
         function: Name<'a> ["text"],
         /// The node the call entered at.
         entry: Name<'a> ["text"],
-        /// The node whose answer was taken; empty if there was none.
+        /// The node whose answer was taken; of a call that failed, the last one asked; empty if none was.
         provider: Option<Name<'a>> ["text"],
         /// How the provider was chosen.
         policy: Name<'a> ["text"],

@@ -9,6 +9,7 @@ use edge_faas_core::key::{FunctionHandle, Key, KeyTable, PeerHandle};
 use edge_faas_core::peer::Peer;
 use edge_faas_core::time::{Duration, Time};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What the network does to messages.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Faults {
     pub duplication: f64,
     /// A message to a node that is down: told to the sender after the delay, or not at all.
     pub refused: bool,
+    /// How long after the first request of another a node knows that it answers requests too (libp2p's identify).
+    pub identify: Duration,
 }
 
 impl Default for Faults {
@@ -33,6 +36,7 @@ impl Default for Faults {
             loss: 0.0,
             duplication: 0.0,
             refused: true,
+            identify: Duration::ZERO,
         }
     }
 }
@@ -68,6 +72,8 @@ pub struct Network {
     wakes: Vec<Option<Time>>,
     replies: Vec<Exchange>,
     sequence: u64,
+    /// When the second knows what the first is.
+    identified: BTreeMap<(PeerHandle, PeerHandle), Time>,
 }
 
 impl Network {
@@ -107,6 +113,7 @@ impl Network {
             wakes: vec![None; keys.len()],
             replies: Vec::new(),
             sequence: 0,
+            identified: BTreeMap::new(),
         }
     }
 
@@ -200,7 +207,7 @@ impl Network {
                     self.replies.push(exchange);
                     let input = Input::KadRequest {
                         from: node,
-                        server: !self.client[node.index()],
+                        server: !self.client[node.index()] && self.identifies(node, to, at),
                         reply,
                         request: request.clone(),
                     };
@@ -233,6 +240,21 @@ impl Network {
             Output::LookupDone(report) => self.reports.push((node, *report)),
             Output::Value { record, .. } => self.values.push((node, record)),
             other => panic!("not Kademlia's: {other:?}"),
+        }
+    }
+
+    /// True if `to` knows at `at` what `from` is.
+    fn identifies(&mut self, from: PeerHandle, to: PeerHandle, at: Time) -> bool {
+        let known = at + self.faults.identify;
+        match self.identified.entry((from, to)) {
+            Entry::Occupied(known) => *known.get() <= at,
+            Entry::Vacant(vacant) => {
+                vacant.insert(known);
+                if known > at && !self.client[from.index()] {
+                    self.push(known, Event::Input(to, Input::Identified { peer: from }));
+                }
+                known <= at
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::ground::node_program;
 use super::print;
 use crate::backend::Engine;
 use crate::failure::Failure;
-use crate::host::has_netem;
+use crate::host::{Pause, has_netem};
 use edge_faas_sim::cost::host;
 use std::fmt::Write;
 
@@ -44,5 +44,18 @@ pub(super) async fn doctor(args: &Doctor) -> Result<(), Failure> {
     let netem =
         if has_netem() { "the kernel has netem; not used" } else { "the kernel has no netem; not needed" };
     let _ = writeln!(text, "links     shaped by the nodes' transport ({netem})");
+    let pause = tokio::task::spawn_blocking(Pause::measure).await.map_err(Failure::other)?;
+    let _ = writeln!(
+        text,
+        "pauses    8 MiB of memory take {:.2} ms to touch, and {:.2} ms after a second's pause",
+        pause.before.as_secs_f64() * 1e3,
+        pause.after.as_secs_f64() * 1e3
+    );
+    if pause.is_costly() {
+        let _ = writeln!(
+            text,
+            "          so calls after a pause are slower than others here, by what is the machine's and not the nodes'"
+        );
+    }
     print(&text)
 }

@@ -1,6 +1,6 @@
 //! A connection whose bytes take their time.
 
-use super::links::{Direction, Links, Path, wait_until};
+use super::links::{Direction, Links, Path};
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, SinkExt, StreamExt};
@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<S> {
             ConnectedPoint::Dialer { address, .. } => {
                 let mut path = links.path(Some(&address));
                 path.opened().await;
-                wait_until(Instant::now() + path.round_trip()).await;
+                path.wait_until(Instant::now() + path.round_trip()).await;
                 Ok(Connection::Shaped(Box::new(Shaped::new(socket, path))))
             }
             ConnectedPoint::Listener { .. } if links.has_bandwidth() => {
@@ -135,7 +135,7 @@ impl Shaped {
                 Reading::Next => match (ready!(self.incoming.poll_next_unpin(cx)), self.path.take()) {
                     (Some(Received { due, bytes }), Some(mut path)) => {
                         self.reading = Reading::Waiting(Box::pin(async move {
-                            wait_until(due).await;
+                            path.wait_until(due).await;
                             path.opened().await;
                             (path, bytes)
                         }));
@@ -179,7 +179,7 @@ async fn carry_in(mut socket: impl AsyncRead + Unpin, path: Path, mut to: mpsc::
 /// Writes what was sent, each when its time has come.
 async fn carry_out(mut socket: impl AsyncWrite + Unpin, mut path: Path, mut from: mpsc::Receiver<Sent>) {
     while let Some(Sent { due, bytes }) = from.next().await {
-        wait_until(due).await;
+        path.wait_until(due).await;
         path.opened().await;
         if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
             return;

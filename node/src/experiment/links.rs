@@ -3,6 +3,7 @@
 //! Who dials a connection shapes both of its directions, so that each connection is shaped once and who accepts it need
 //! not know who comes. What leaves or enters a node shares the node's bandwidth at both ends.
 
+use super::timer::Timer;
 use edge_faas_core::draws::{Draws, Purpose};
 use edge_faas_core::time::Duration as CoreDuration;
 use libp2p::Multiaddr;
@@ -75,6 +76,7 @@ pub(crate) struct Links {
     connections: AtomicU32,
     chunks: AtomicU64,
     lost: AtomicU64,
+    timer: Timer,
 }
 
 /// Which way bytes go, as the node sees it.
@@ -184,6 +186,11 @@ impl Path {
         delay
     }
 
+    /// Waits until what is on its way is through.
+    pub(super) async fn wait_until(&self, at: Instant) {
+        self.links.timer.wait_until(at).await;
+    }
+
     /// Waits until the way is not blocked. True if it was.
     pub(super) async fn opened(&mut self) -> bool {
         let mut waited = false;
@@ -195,16 +202,6 @@ impl Path {
             }
         }
         waited
-    }
-}
-
-/// Waits until `at`, to within some ten microseconds: tokio's timer knows milliseconds only.
-pub(super) async fn wait_until(at: Instant) {
-    /// The kernel wakes a thread up to so much late, to do several at once (`timer_slack_ns`).
-    const SLACK: Duration = Duration::from_micros(50);
-    let rest = at.saturating_duration_since(Instant::now());
-    if rest > SLACK {
-        futures_timer::Delay::new(rest - SLACK).await;
     }
 }
 

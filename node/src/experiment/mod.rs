@@ -9,6 +9,7 @@ mod links;
 mod record;
 mod records;
 mod runtime;
+mod timer;
 
 pub use links::{LinkPlan, PathPlan};
 pub use record::{Event, Times, Word};
