@@ -12,7 +12,7 @@ use futures::stream::{self, TryStreamExt};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Nodes that are started, or told something, at once: more would only wait for the processor.
@@ -23,6 +23,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked.
 const TICK: Duration = Duration::from_millis(20);
+/// A node that knows too few by then joins again.
+const JOIN_AGAIN: Duration = Duration::from_secs(5);
 /// A node is a member once it knows so many others: fewer in a smaller network, or where a bucket has room for fewer.
 const PEERS_KNOWN: usize = 3;
 
@@ -307,6 +309,7 @@ impl Network {
     async fn await_member(&self, node: u32) -> Result<(), Failure> {
         let bucket = self.plan.scenario.kademlia.k as usize;
         let enough = PEERS_KNOWN.min(self.nodes.len().saturating_sub(1)).min(bucket);
+        let mut joined = Instant::now();
         loop {
             let peers = match self.node(node).peers().await {
                 Ok(peers) => peers,
@@ -316,6 +319,12 @@ impl Network {
             let known = peers.peers.iter().filter(|peer| peer.routing).count();
             if peers.joined && known >= enough {
                 return Ok(());
+            }
+            if joined.elapsed() > JOIN_AGAIN {
+                // Two that joined in the same moment may have missed each other, and on a busy machine once more when they
+                // looked again.
+                self.join(node).await?;
+                joined = Instant::now();
             }
             tokio::time::sleep(TICK).await;
         }
