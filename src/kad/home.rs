@@ -15,8 +15,9 @@ use crate::time::{Duration, Time};
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const JOIN_RETRY_MAX: Duration = Duration::from_secs(60);
-/// When a node that knows fewer than k others after joining looks for its neighbours again: of two that join through
-/// the same node within a round trip, neither hears of the other.
+/// When a node that knows fewer than k others after joining looks for its neighbours again. A node is named to others
+/// only once it is known to answer requests, which identify says after its first one: of two that join through the same
+/// node before that, neither hears of the other.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// When to announce again what could be announced to nobody.
 const LONELY_RETRY: Duration = Duration::from_secs(5);

@@ -9,7 +9,6 @@ use edge_faas_core::key::{FunctionHandle, Key, KeyTable, PeerHandle};
 use edge_faas_core::peer::Peer;
 use edge_faas_core::time::{Duration, Time};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// What the network does to messages.
 #[derive(Clone, Debug)]
@@ -243,19 +242,17 @@ impl Network {
         }
     }
 
-    /// True if `to` knows at `at` what `from` is.
+    /// True if `to` knows at `at` that `from` answers requests.
     fn identifies(&mut self, from: PeerHandle, to: PeerHandle, at: Time) -> bool {
-        let known = at + self.faults.identify;
-        match self.identified.entry((from, to)) {
-            Entry::Occupied(known) => *known.get() <= at,
-            Entry::Vacant(vacant) => {
-                vacant.insert(known);
-                if known > at && !self.client[from.index()] {
-                    self.push(known, Event::Input(to, Input::Identified { peer: from }));
-                }
-                known <= at
-            }
+        if let Some(known) = self.identified.get(&(from, to)) {
+            return *known <= at;
         }
+        let known = at + self.faults.identify;
+        self.identified.insert((from, to), known);
+        if known > at {
+            self.push(known, Event::Input(to, Input::Identified { peer: from }));
+        }
+        known <= at
     }
 
     fn copies(&mut self) -> usize {
